@@ -1,0 +1,76 @@
+"""A checkpoint: a model's kind, its whole configuration and its weights, in one file that is read without pickle.
+
+The normalisation statistics are buffers of the model and therefore part of the weights. A `*_last.pth` also carries the
+state of its training, from which an interrupted run goes on; a `*_best.pth` does not.
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.config import Config, from_dict, to_dict
+from core.errors import ArtifactError, ConfigError
+from core.models import build
+from core.models.transformer import Encoder, restore
+from core.storage import write_atomic
+
+FORMAT = 1
+
+
+def save(path: Path, kind: str, model: nn.Module, config: Config, training: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint atomically; the same weights give the same bytes."""
+    buffer = io.BytesIO()  # written in memory first: torch names the archive's folder after the file it writes to
+    # An encoder's sizes come with its weights, not from the settings: pretrained ones bring their own.
+    sizes = {"encoder": model.kind, "architecture": model.architecture} if isinstance(model, Encoder) else {}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    torch.save(
+        {
+            "format": FORMAT,
+            "kind": kind,
+            "config": to_dict(config),
+            "sizes": sizes,
+            "weights": weights,
+            "training": training,
+        },
+        buffer,
+    )
+    write_atomic(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def read(path: Path, remedy: str) -> dict[str, Any]:
+    """Return a checkpoint's content; whatever is not one of ours is refused, and no code in it runs."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ArtifactError(path, "not made yet", remedy) from None
+    except Exception as error:  # torch raises half a dozen kinds for a damaged or hostile file
+        raise ArtifactError(path, "damaged, or not a checkpoint of this program", remedy) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ArtifactError(path, "made by another version or another program", remedy)
+    return content
+
+
+def load(path: Path, remedy: str) -> tuple[nn.Module, Config]:
+    """Rebuild a trained model in evaluation mode from its file alone, with the config it was trained with."""
+    content = read(path, remedy)
+    try:
+        config = from_dict(content["config"])
+        model = _build(content, config)
+        model.load_state_dict(content["weights"])
+    except ConfigError as error:
+        raise ArtifactError(path, f"made by another version ({error})", remedy) from error
+    except (KeyError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(path, f"its weights do not fit its model ({reason})", remedy) from error
+    return model.eval(), config
+
+
+def _build(content: dict[str, Any], config: Config) -> nn.Module:
+    """Return the untrained model that a checkpoint's weights fit."""
+    sizes = content["sizes"]
+    if sizes:
+        return restore(sizes["encoder"], sizes["architecture"], config.transformer)
+    return build(content["kind"], config)

@@ -1,0 +1,92 @@
+"""Where tensors live and in which precision, chosen by a look at the machine and never by a flag (SPEC S10)."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and how to use it. `autocast` None means float32 throughout."""
+
+    kind: str  # "cpu", "cuda" or "mps"
+    autocast: torch.dtype | None
+    description: str
+
+    @contextlib.contextmanager
+    def precision(self) -> Iterator[None]:
+        """Run a block in the device's precision: matrix products in bfloat16 where it is fast, sums in float32."""
+        with torch.autocast(self.kind, self.autocast or torch.bfloat16, enabled=self.autocast is not None):
+            yield
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """Move a batch here; images go channels-last, which the convolutions of a CPU and of tensor cores prefer."""
+        return tensor.to(self.kind, memory_format=torch.channels_last if tensor.ndim == 4 else torch.preserve_format)
+
+    def place_model(self, model: nn.Module) -> nn.Module:
+        """Move a model here, its convolutions channels-last."""
+        return model.to(self.kind, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def peak_gpu_mb(self) -> float:
+        """Return the most GPU memory used so far, in MB; 0 without a GPU that counts it."""
+        return torch.cuda.max_memory_allocated() / 1e6 if self.kind == "cuda" else 0.0
+
+
+def choose_device() -> Device:
+    """Return CUDA, Apple MPS or the CPU, whichever is there first, with the precision it is good at.
+
+    The choice looks only at what the hardware can do, not at a timing, so that a resumed run always makes the same one.
+    `SMD_DEVICE=cpu` keeps a run off the GPU.
+    """
+    wanted = os.environ.get("SMD_DEVICE", "")
+    _be_deterministic()
+    if wanted in ("", "cuda") and torch.cuda.is_available():
+        half = torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+        return Device("cuda", half, f"CUDA ({torch.cuda.get_device_name()}, {'bfloat16' if half else 'float32'})")
+    if wanted in ("", "mps") and torch.backends.mps.is_available():
+        return Device("mps", None, "Apple MPS (float32)")
+    half = torch.bfloat16 if _cpu_has_bfloat16() else None
+    threads = torch.get_num_threads()
+    return Device("cpu", half, f"CPU ({threads} threads, {'bfloat16' if half else 'float32'})")
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether matrix products in bfloat16 are native here (AVX-512 BF16 or AMX) and not emulated."""
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16"))
+
+
+def _be_deterministic() -> None:
+    """Ask for algorithms that give the same bits twice; CUDA's matrix library reads its setting at first use."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a tensor did not fit, on any device."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in str(error) or "can't allocate memory" in str(error))
+    )
+
+
+def free_memory(device: Device) -> None:
+    """Give cached blocks back after an out-of-memory error."""
+    if device.kind == "cuda":
+        torch.cuda.empty_cache()
+
+
+def peak_memory_mb() -> float:
+    """Return the most resident memory this process has used, in MB; 0 where the system does not count it (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,0 +1,229 @@
+"""How long a run takes and how much memory it needs, from a few steps measured on this machine (SPEC S6).
+
+Each phase's work is a sum of two kinds: once per clip (reading, embedding, predicting) and once per optimiser step.
+One unit
+of each is timed in a process of its own, whose peak memory is then that phase's; the numbers of clips and of steps
+follow
+from the data and the schedules. Early stopping may end a training sooner: the estimate is for the whole schedule.
+"""
+
+import multiprocessing
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import torch
+from torch import nn
+
+from core import metrics, projection, storage
+from core.artifacts import artifacts_folder
+from core.config import Config, Recipe
+from core.device import choose_device, peak_memory_mb
+from core.errors import ArtifactError
+from core.features import ast_filterbank
+from core.models import build, frames
+from core.models import transformer as encoders
+from core.models.autoencoder import MultiTaskAutoencoder
+from core.phases import autoencoder, prepare, transformer
+from core.training import MicroBatch, Objective, cross_entropy, planned_epochs
+
+REPEATS = 3  # after one that warms up; the median counts
+NATIVE_RATE = 44_100  # Hz of the clips that the reading is timed on
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the units of a phase's work take on this machine."""
+
+    per_clip: float  # seconds
+    per_step: dict[str, float]  # seconds, by training
+    memory_mb: float  # with one batch in memory, without the data set
+    gpu_mb: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A phase's expected run time and memory at its peak, and what it adds to the disk."""
+
+    seconds: float
+    memory_mb: float
+    gpu_mb: float
+    disk_mb: float
+
+
+def estimate(config: Config, clips: int) -> dict[str, Estimate]:
+    """Return what every phase of a run over so many clips will take on this machine."""
+    costs = {phase: _cost(phase, config) for phase in MEASURES}
+    train = round(clips * config.split.train)
+    log_mel_mb = clips * config.spectrogram.n_mels * frames(config) * 4 / 1e6
+    filterbank_mb = clips * ast_filterbank(np.ones(config.audio.samples, np.float32)).size * 2 / 1e6
+    data_mb = {"autoencoder": 3 * log_mel_mb, "baselines": 3 * log_mel_mb, "hybrid": 2 * log_mel_mb}
+    disk_mb = {"prepare": 0.9 * log_mel_mb + filterbank_mb}
+    return {
+        phase: Estimate(
+            seconds=cost.per_clip * clips
+            + sum(cost.per_step[name] * _steps(config, name, train) for name in cost.per_step),
+            memory_mb=cost.memory_mb + data_mb.get(phase, 0.0),
+            gpu_mb=cost.gpu_mb,
+            disk_mb=disk_mb.get(phase, 0.0),
+        )
+        for phase, cost in costs.items()
+    }
+
+
+def _recipes(config: Config) -> dict[str, Recipe]:
+    """Return the schedule of every training by its name."""
+    return {
+        "ae_multitask": config.autoencoder.recipe,
+        "transformer_frozen": config.transformer.projection_recipe,
+        "transformer_finetuned": config.transformer.recipe,
+        "cnn": config.baselines.cnn,
+        "ae_classifier": config.baselines.ae_classifier,
+        "transformer_classifier": config.baselines.transformer_classifier,
+        "hybrid": config.hybrid.recipe,
+        "concatenation": config.hybrid.recipe,
+    }
+
+
+def _steps(config: Config, training: str, train_clips: int) -> int:
+    """Return the optimiser steps of a training's whole schedule."""
+    recipe = _recipes(config)[training]
+    steps = -(-train_clips // recipe.batch_size)
+    return planned_epochs(recipe, steps) * steps
+
+
+# Measuring
+
+
+def _cost(phase: str, config: Config) -> Cost:
+    """Return a phase's costs, measured now unless they were measured here before with the same sizes."""
+    machine = [platform.processor(), platform.machine(), os.cpu_count(), torch.__version__, choose_device().description]
+    sizes = config.sections(["audio", "spectrogram", "autoencoder", "transformer", "baselines", "hybrid"])
+    file = artifacts_folder() / "machine" / f"{phase}-{storage.fingerprint([machine, sizes])}.json"
+    try:
+        return Cost(**storage.read_json(file, ""))
+    except (ArtifactError, TypeError):
+        context = multiprocessing.get_context("spawn")  # a fresh process: its peak memory is this phase's alone
+        with context.Pool(1) as pool:
+            cost = pool.apply(_measure, (phase, config))
+        storage.write_json(file, asdict(cost))
+        return cost
+
+
+def _measure(phase: str, config: Config) -> Cost:
+    per_clip, per_step = MEASURES[phase](config)
+    return Cost(per_clip, per_step, peak_memory_mb(), choose_device().peak_gpu_mb())
+
+
+def _median_seconds(work: Callable[[], object]) -> float:
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[REPEATS // 2]
+
+
+def _noise(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def _step_seconds(model: nn.Module, inputs: Sequence[torch.Tensor], objective: Objective = cross_entropy) -> float:
+    """Return the time of one optimiser step on a batch."""
+    device = choose_device()
+    device.place_model(model).train()
+    labels = torch.arange(len(inputs[0])) % 2
+    optimizer = torch.optim.Adam([weight for weight in model.parameters() if weight.requires_grad])
+    micro = MicroBatch(device)
+    return _median_seconds(lambda: micro.step(model, optimizer, [*inputs, labels], objective))
+
+
+def _forward_seconds(model: nn.Module, inputs: torch.Tensor) -> float:
+    """Return the time per clip of a forward pass over a batch."""
+    device = choose_device()
+    device.place_model(model).eval()
+    placed = device.place(inputs)
+
+    def forward() -> None:
+        with torch.inference_mode(), device.precision():
+            model(placed)
+
+    return _median_seconds(forward) / len(inputs)
+
+
+def _measure_prepare(config: Config) -> tuple[float, dict[str, float]]:
+    clips = 16
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.wav"
+        sf.write(path, 0.1 * _noise(round(NATIVE_RATE * config.audio.seconds), 2).numpy(), NATIVE_RATE)
+        seconds = _median_seconds(lambda: [prepare.prepare_clip(path, config) for _ in range(clips)]) / clips
+    storing = 0.5 * seconds  # compression of dataset.npz, which one thread does after the others have read
+    return seconds / min(os.cpu_count() or 1, 8) + storing, {}
+
+
+def _measure_autoencoder(config: Config) -> tuple[float, dict[str, float]]:
+    model = build("autoencoder", config)
+    assert isinstance(model, MultiTaskAutoencoder)
+    batch = _noise(config.autoencoder.recipe.batch_size, 1, config.spectrogram.n_mels, frames(config))
+    step = _step_seconds(model, [batch], autoencoder.objective(model, config.autoencoder))
+    return _forward_seconds(model, batch), {"ae_multitask": step}
+
+
+def _measure_transformer(config: Config) -> tuple[float, dict[str, float]]:
+    filterbank = ast_filterbank(np.ones(config.audio.samples, np.float32))
+    encoder, _ = encoders.build(config.transformer, len(filterbank))
+    modes = transformer.modes_of(config, encoder.kind, choose_device())
+    per_clip = _forward_seconds(encoder, _noise(transformer.BATCH, *filterbank.shape)) * len(modes)
+    steps = {}
+    if "frozen" in modes:
+        projection_batch = _noise(config.transformer.projection_recipe.batch_size, encoder.projection.in_features)
+        steps["transformer_frozen"] = _step_seconds(transformer.Projection(encoder), [projection_batch])
+    if "finetuned" in modes:
+        encoder.trainable(config.transformer.finetune_blocks)
+        batch = _noise(config.transformer.recipe.batch_size, *filterbank.shape)
+        steps["transformer_finetuned"] = _step_seconds(encoder, [batch])
+    return per_clip, steps
+
+
+def _measure_baselines(config: Config) -> tuple[float, dict[str, float]]:
+    shapes = {
+        "cnn": (1, config.spectrogram.n_mels, frames(config)),
+        "ae_classifier": (config.autoencoder.latent,),
+        "transformer_classifier": (config.transformer.embedding,),
+    }
+    batches = {name: _noise(_recipes(config)[name].batch_size, *shape) for name, shape in shapes.items()}
+    steps = {name: _step_seconds(build(name, config), [batch]) for name, batch in batches.items()}
+    return _forward_seconds(build("cnn", config), batches["cnn"]), steps
+
+
+def _measure_hybrid(config: Config) -> tuple[float, dict[str, float]]:
+    rows = config.hybrid.recipe.batch_size
+    batches = [_noise(rows, config.autoencoder.latent), _noise(rows, config.transformer.embedding)]
+    return 0.0, {name: _step_seconds(build(name, config), batches) for name in ("hybrid", "concatenation")}
+
+
+def _measure_evaluate(config: Config) -> tuple[float, dict[str, float]]:
+    """Time the bootstrap and t-SNE on a few hundred clips; both grow a little faster than the clips."""
+    n, rng = 300, np.random.default_rng(0)
+    labels, values, settings = np.arange(n) % 2, rng.random(n), config.evaluation
+    start = time.perf_counter()
+    metrics.song_bootstrap(labels, values, np.arange(n), 0.5, settings.bootstraps, settings.confidence, 0)
+    projection.tsne(rng.standard_normal((n, config.transformer.embedding)), settings.tsne_perplexity, 0)
+    return 12 * (time.perf_counter() - start) / n * config.split.test, {}
+
+
+MEASURES: dict[str, Callable[[Config], tuple[float, dict[str, float]]]] = {
+    "prepare": _measure_prepare,
+    "autoencoder": _measure_autoencoder,
+    "transformer": _measure_transformer,
+    "baselines": _measure_baselines,
+    "hybrid": _measure_hybrid,
+    "evaluate": _measure_evaluate,
+}

@@ -1,0 +1,88 @@
+"""P3: the CNN on log-mels and the classifiers on the two embeddings, by one training function (SPEC B)."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.data import Dataset, TensorDataset
+
+from core import plots, storage
+from core.artifacts import DETECTORS, SPLITS, Run
+from core.artifacts import Dataset as Clips
+from core.config import Config, Recipe
+from core.data import SpectrogramDataset
+from core.device import Device, choose_device
+from core.models import build
+from core.models.classifiers import EmbeddingClassifier
+from core.models.cnn import CNN
+from core.phases import Made, command, save_figures
+from core.storage import Array
+from core.training import State, Training, evaluation_loader, predict, train_baseline, training_loader
+
+
+def run(run: Run, config: Config, fingerprint: str) -> Made:
+    """Train the three baselines on the training split; write every clip's probability and the curves."""
+    dataset, device = run.read_dataset(), choose_device()
+    inputs = {
+        "cnn": dataset.log_mel,
+        "ae_classifier": run.read_splits(run.ae_latents, "autoencoder"),
+        "transformer_classifier": run.read_splits(run.transformer_embeddings, "transformer"),
+    }
+    states: dict[str, State] = {}
+    probabilities: dict[str, Array] = {}
+    files: list[Path] = []
+    for name, values in inputs.items():
+        recipe: Recipe = getattr(config.baselines, name)
+        training = Training.of(run, config, fingerprint, name, recipe)
+        model, state = train_on(name, values, dataset, training, device)
+        probabilities |= run.split_arrays(dataset.clips, probability_of_ai(name, model, values, device), f"{name}_")
+        states[DETECTORS[name]] = state
+        files += training.files
+    storage.write_npz(run.baseline_probabilities, probabilities)
+    histories = {name: pd.DataFrame(state.history) for name, state in states.items()}
+    best = {name: state.best_epoch for name, state in states.items()}
+    figures = save_figures({run.figure("training_curves"): plots.plot_training_curves(histories, best)})
+    return Made([*files, run.baseline_probabilities, *figures])
+
+
+def train_on(name: str, values: Array, clips: Clips, training: Training, device: Device) -> tuple[nn.Module, State]:
+    """Train one baseline on its input (n, …) in row order; return it with its best weights, and its history."""
+    torch.manual_seed(training.config.train.seed)
+    model = build(name, training.config)
+    train, val = (split_dataset(name, values, clips, split) for split in SPLITS[:2])
+    _fit_statistics(model, values[clips.rows("train")])
+    batch_size, seed = training.recipe.batch_size, training.config.train.seed
+    loaders = training_loader(train, batch_size, seed), evaluation_loader(val, batch_size)
+    return model, train_baseline(model, *loaders, training, device)
+
+
+def split_dataset(name: str, values: Array, clips: Clips, split: str) -> Dataset[tuple[torch.Tensor, ...]]:
+    """Return one split of a baseline's input with its labels."""
+    rows = clips.rows(split)
+    if name == "cnn":
+        return SpectrogramDataset(values[rows], clips.labels[rows])  # type: ignore[return-value]  # label: int or tensor
+    return TensorDataset(torch.from_numpy(values[rows]), torch.from_numpy(clips.labels[rows]))
+
+
+def _fit_statistics(model: nn.Module, training: Array) -> None:
+    """Give a model the training split's statistics, and no other's (SPEC D8)."""
+    if isinstance(model, CNN):
+        model.normalise.fit(training)
+    elif isinstance(model, EmbeddingClassifier):
+        model.standardise.fit(torch.from_numpy(training))
+
+
+def probability_of_ai(name: str, model: nn.Module, values: Array, device: Device) -> Array:
+    """Return the probability of AI (n,) for every row of a baseline's input."""
+    model.eval()
+    inputs = torch.from_numpy(values)
+    inputs = inputs.unsqueeze(1) if name == "cnn" else inputs
+    (probability,) = predict(
+        lambda x: (model(x).float().softmax(dim=1)[:, 1],), [inputs], device, 32, f"{name}: predictions"
+    )
+    return probability.numpy()
+
+
+if __name__ == "__main__":
+    command("baselines")

@@ -1,0 +1,265 @@
+"""The graph of phases: what each needs, what is still valid, what must run (SPEC S6, S7, R3)."""
+
+import importlib
+import logging
+import platform
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from core import storage
+from core.artifacts import PhaseRecord, Run
+from core.config import Config
+from core.data import Place
+from core.errors import ArtifactError, ConfigError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of the work. Its outputs are valid as long as its settings, libraries and input files are the same."""
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    sections: tuple[str, ...]  # of the config
+    reads: Callable[[Run], list[Path]]  # files of earlier phases
+    makes: Callable[[Run], list[Path]]  # its main files, for the plan; its record names every one
+    libraries: tuple[str, ...]
+    version: int = 1  # raise it when the phase's code changes what it writes
+
+
+PHASES: tuple[Phase, ...] = (
+    Phase(
+        "prepare", "P1", (), ("audio", "spectrogram", "split"),
+        lambda run: [],
+        lambda run: [run.clips_table, run.skipped_table, run.dataset, run.filterbank],
+        ("numpy", "scipy", "soundfile", "soxr", "librosa"),
+    ),
+    Phase(
+        "autoencoder", "P2a", ("prepare",), ("train", "autoencoder"),
+        lambda run: [run.clips_table, run.dataset],
+        lambda run: [run.checkpoint("ae_multitask_best"), run.ae_latents, run.ae_losses],
+        ("torch",),
+    ),
+    Phase(
+        "transformer", "P2b", ("prepare",), ("train", "transformer"),
+        lambda run: [run.clips_table, run.filterbank],
+        lambda run: [run.checkpoint("transformer_best"), run.transformer_embeddings],
+        ("torch", "transformers"),
+    ),
+    Phase(
+        "baselines", "P3", ("prepare", "autoencoder", "transformer"), ("train", "baselines"),
+        lambda run: [run.clips_table, run.dataset, run.ae_latents, run.transformer_embeddings],
+        lambda run: [*(run.checkpoint(f"{name}_best") for name in ("cnn", "ae_classifier", "transformer_classifier"))],
+        ("torch",),
+    ),
+    Phase(
+        "hybrid", "P4", ("prepare", "autoencoder", "transformer"), ("train", "hybrid"),
+        lambda run: [run.clips_table, run.dataset, run.filterbank, run.ae_latents, run.transformer_embeddings,
+                     run.checkpoint("ae_multitask_best"), run.checkpoint("transformer_best")],
+        lambda run: [run.checkpoint("hybrid_best"), run.fusion],
+        ("torch",),
+    ),
+    Phase(
+        "evaluate", "P5", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
+        ("evaluation", "autoencoder"),
+        lambda run: [run.clips_table, run.skipped_table, run.ae_latents, run.ae_losses, run.transformer_embeddings,
+                     run.transformer_note, run.baseline_probabilities, run.fusion],
+        lambda run: [run.results_file, run.comparison_table, run.predictions],
+        ("numpy", "scikit-learn"),
+    ),
+)  # fmt: skip
+NAMES = tuple(phase.name for phase in PHASES)
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether a phase's outputs stand, and if not, why."""
+
+    phase: Phase
+    valid: bool
+    reason: str
+    damaged: tuple[Path, ...] = ()
+
+
+def phase_named(name: str) -> Phase:
+    """Return a phase by the name `--only` takes."""
+    for phase in PHASES:
+        if phase.name == name:
+            return phase
+    raise ConfigError(f"phase {name}", "there is no such phase", f"Choose from {', '.join(NAMES)}")
+
+
+def settings_of(phase: Phase, run: Run, config: Config, place: Place) -> dict[str, Any]:
+    """Return everything but input files that a phase's outputs depend on."""
+    settings = {
+        "version": phase.version,
+        "libraries": {name: version(name) for name in phase.libraries},
+        "config": config.sections(phase.sections),
+    }
+    if phase.name == "prepare":
+        from core.phases.prepare import input_fingerprint
+
+        settings["clips"] = input_fingerprint(place, config)
+    return settings
+
+
+def status(phase: Phase, run: Run, config: Config, place: Place) -> Status:
+    """Compare what a phase was made from with what it would be made from now, and its files with their hashes."""
+    record = run.read_record(phase.name)
+    if record is None:
+        return Status(phase, False, "not made yet")
+    settings = settings_of(phase, run, config, place)
+    if record.settings != settings:
+        return Status(phase, False, f"changed: {', '.join(_differences(record.settings, settings))}")
+    changed = [name for name, digest in _inputs(phase, run).items() if record.inputs.get(name) != digest]
+    if changed:
+        return Status(phase, False, f"changed: {', '.join(changed)}")
+    damaged = [run.folder / name for name, digest in record.outputs.items() if not _is_whole(run.folder / name, digest)]
+    if damaged:
+        names = ", ".join(run.relative(path) for path in damaged)
+        return Status(phase, False, f"missing or damaged: {names}", tuple(damaged))
+    return Status(phase, True, f"up to date, made {record.finished}")
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:  # noqa: ANN401 - nested plain values
+    """Return the dotted names of the settings that differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = sorted(old.keys() | new.keys())
+        return [found for name in names for found in _differences(old.get(name), new.get(name), f"{path}.{name}")]
+    return [] if old == new else [path.removeprefix(".").removeprefix("config.")]
+
+
+def _inputs(phase: Phase, run: Run) -> dict[str, str]:
+    """Return the hashes of the files a phase reads, as the phases that made them recorded them."""
+    records = [record for name in phase.needs if (record := run.read_record(name))]
+    made = {name: digest for record in records for name, digest in record.outputs.items()}
+    return {name: made.get(name, "") for name in (run.relative(path) for path in phase.reads(run))}
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    return path.is_file() and storage.sha256(path) == digest
+
+
+def execute(
+    run: Run,
+    config: Config,
+    place: Place,
+    *,
+    only: Collection[str] = (),
+    force: Collection[str] = (),
+    demo: bool = False,
+) -> None:
+    """Run the phases that are not valid, in order; skip the others and say so.
+
+    Parameters
+    ----------
+    only : names of the phases to run; empty: all. What they need must then be there and valid.
+    force : names of phases to run although they are valid; their files are deleted first.
+
+    Raises
+    ------
+    ResourceError : another command is at work on one of the phases (SPEC R3).
+    """
+    selected = [phase for phase in PHASES if not only or phase.name in only]
+    needed = {name for phase in selected for name in phase.needs} - {phase.name for phase in selected}
+    with ExitStack() as locks:
+        for name in sorted(needed):
+            locks.enter_context(storage.lock(run.lock(name), shared=True))
+        for phase in selected:
+            locks.enter_context(storage.lock(run.lock(phase.name)))
+        if len(selected) == len(PHASES):
+            storage.sweep(run.folder)
+        run.write_description({**place_values(place)}, config, demo=demo)
+        for name in force:
+            _forget(run, phase_named(name))
+        for phase in PHASES:
+            if phase.name in needed:
+                _require(run, status(phase, run, config, place))
+        for phase in selected:
+            _execute_phase(run, config, place, phase)
+
+
+def place_values(place: Place) -> dict[str, str]:
+    """Return a place as plain values, as run.json holds it."""
+    return {"root": str(place.root), "human": place.human, "ai": place.ai, "manifest": place.manifest}
+
+
+def _execute_phase(run: Run, config: Config, place: Place, phase: Phase) -> None:
+    """Run one phase unless its outputs are valid, and record what it made."""
+    found = status(phase, run, config, place)
+    if found.valid:
+        log.info("%s %s: %s, skipped", phase.title, phase.name, found.reason)
+        return
+    log.info("%s %s: starting (%s)", phase.title, phase.name, found.reason)
+    for path in found.damaged:
+        path.unlink(missing_ok=True)
+    run.record(phase.name).unlink(missing_ok=True)
+    settings, inputs = settings_of(phase, run, config, place), _inputs(phase, run)
+    module = importlib.import_module(f"core.phases.{phase.name}")
+    start = time.monotonic()
+    made = module.run(run, config, storage.fingerprint([settings, inputs]))
+    seconds = time.monotonic() - start
+    outputs = {run.relative(path): storage.sha256(path) for path in made.files}
+    record = PhaseRecord(
+        phase.name,
+        settings,
+        inputs,
+        outputs,
+        round(seconds, 2),
+        round(_peak_memory_mb()),
+        _device(),
+        _now(),
+        made.notes,
+    )
+    run.write_record(record)
+    for note in made.notes:
+        log.info("%s %s: %s", phase.title, phase.name, note)
+    log.info("%s %s: done in %.1f s", phase.title, phase.name, seconds)
+
+
+def _forget(run: Run, phase: Phase) -> None:
+    """Delete what a phase made, so that it begins anew."""
+    record = run.read_record(phase.name)
+    for name in record.outputs if record else ():
+        (run.folder / name).unlink(missing_ok=True)
+    run.record(phase.name).unlink(missing_ok=True)
+
+
+def _require(run: Run, found: Status) -> None:
+    """Refuse to build on a phase that is missing, out of date or damaged."""
+    if not found.valid:
+        raise ArtifactError(f"phase {found.phase.name}", found.reason, run.remedy(found.phase.name))
+
+
+def _peak_memory_mb() -> float:
+    from core.device import peak_memory_mb
+
+    return peak_memory_mb()
+
+
+def _device() -> str:
+    from core.device import choose_device
+
+    return f"{choose_device().description}, {platform.machine()}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def statuses(run: Run, config: Config, place: Place) -> Sequence[Status]:
+    """Return the status of every phase, in order; what stands after an invalid phase is not valid either."""
+    found: list[Status] = []
+    for phase in PHASES:
+        own = status(phase, run, config, place)
+        before = [s.phase.name for s in found if not s.valid and s.phase.name in phase.needs]
+        found.append(Status(phase, False, f"after {', '.join(before)}", ()) if own.valid and before else own)
+    return found

@@ -1,0 +1,409 @@
+"""One loop for every training: a generator of epochs, early stopping, and a state from which a killed run goes on.
+
+Bit-identical after a kill (SPEC R1): the order of clips and all dropout are functions of (seed, epoch) alone, so the
+state between two epochs is the weights, the optimiser's moments and the history, and nothing else.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from core import checkpoints, storage
+from core.artifacts import Run
+from core.config import Config, Recipe
+from core.device import Device, free_memory, is_out_of_memory
+from core.errors import ResourceError
+from core.progress import progress
+
+log = logging.getLogger(__name__)
+Tensor = torch.Tensor
+Batch = Sequence[Tensor]  # inputs, then labels
+
+CALIBRATION_BATCHES = 16  # after some 500 clips the statistics no longer move
+HISTORY_COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+class Losses(NamedTuple):
+    """Mean loss of a batch: the one that is minimised, and its parts by name for the history."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+Objective = Callable[[Any, Batch], Losses]
+
+
+class Epoch(NamedTuple):
+    """One epoch's numbers, each over the whole split."""
+
+    number: int
+    metrics: dict[str, float]  # the columns of the history but `epoch`
+    is_best: bool
+
+
+def cross_entropy(output: Any, batch: Batch) -> Losses:  # noqa: ANN401 - models return logits or a tuple of more
+    """Cross-entropy of a model's logits, wherever in its output they are."""
+    return Losses(F.cross_entropy(logits_of(output).float(), batch[-1]), {})
+
+
+def logits_of(output: Any) -> Tensor:  # noqa: ANN401 - as above
+    """Return the logits of a model's output."""
+    return output.logits if hasattr(output, "logits") else output  # type: ignore[no-any-return]
+
+
+class EpochSampler(Sampler[int]):
+    """Visit every clip once an epoch, in an order that depends on seed and epoch alone."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        return iter(torch.randperm(self.size, generator=generator).tolist())
+
+
+def training_loader(dataset: Dataset[Any], batch_size: int, seed: int) -> DataLoader[Any]:
+    """Return a loader in a new order every epoch. A last batch of one clip is left out: batch norm cannot take it."""
+    size = len(dataset)  # type: ignore[arg-type]
+    return DataLoader(dataset, batch_size, sampler=EpochSampler(size, seed), drop_last=size % batch_size == 1)
+
+
+def evaluation_loader(dataset: Dataset[Any], batch_size: int) -> DataLoader[Any]:
+    """Return a loader in row order."""
+    return DataLoader(dataset, batch_size, shuffle=False)
+
+
+@dataclass
+class State:
+    """Everything between two epochs that the next one depends on, beside the model's weights."""
+
+    epoch: int = 0
+    steps: int = 0
+    best: tuple[float, float] = (-math.inf, -math.inf)
+    best_epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    optimizer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training is: its names, schedule and place on disk."""
+
+    name: str  # of its files: `<name>_best.pth`, `<name>_last.pth`, `<name>.csv`
+    kind: str  # of its model, as `core.models.build` takes it
+    recipe: Recipe
+    config: Config  # stored in the checkpoints
+    best: Path
+    last: Path
+    history: Path
+    fingerprint: str  # of data and settings; a `last` checkpoint of another is not resumed
+    monitor: str = "val_accuracy"  # or "val_loss"
+
+    @staticmethod
+    def of(
+        run: Run,
+        config: Config,
+        fingerprint: str,
+        name: str,
+        recipe: Recipe,
+        kind: str = "",
+        monitor: str = "val_accuracy",
+    ) -> "Training":
+        """Return a training whose files lie where the run keeps them; its kind is its name unless given."""
+        best, last = run.checkpoint(f"{name}_best"), run.checkpoint(f"{name}_last")
+        return Training(name, kind or name, recipe, config, best, last, run.history(name), fingerprint, monitor)
+
+    @property
+    def files(self) -> list[Path]:
+        """What the training leaves behind."""
+        return [self.best, self.last, self.history]
+
+
+def train_baseline(
+    model: nn.Module,
+    train_loader: DataLoader[Any],
+    val_loader: DataLoader[Any],
+    training: Training,
+    device: Device,
+    objective: Objective = cross_entropy,
+    parameters: Sequence[dict[str, Any]] | None = None,
+) -> State:
+    """Train a model to its end, from wherever an earlier call was stopped; leave it with its best weights (SPEC B4).
+
+    Parameters
+    ----------
+    model : its output is logits (B, 2) or a tuple with a field `logits`; it is moved to the device.
+    train_loader, val_loader : batches of inputs followed by labels.
+    parameters : groups for the optimiser, where not all learn at the recipe's rate.
+
+    Returns
+    -------
+    The state after the last epoch: its history, and which epoch's weights the model now has.
+    """
+    device.place_model(model)
+    optimizer = torch.optim.Adam(parameters or model.parameters(), lr=training.recipe.learning_rate)
+    state = _resume(model, optimizer, training)
+    for epoch in fit(model, optimizer, train_loader, val_loader, training, device, objective, state):
+        if epoch.is_best:
+            checkpoints.save(training.best, training.kind, model, training.config)
+        # Best before last: killed between the two, the epoch is done again and writes the same best once more.
+        saved = asdict(state) | {"optimizer": optimizer.state_dict(), "fingerprint": training.fingerprint}
+        checkpoints.save(training.last, training.kind, model, training.config, saved)
+        log.info("%s epoch %d: %s%s", training.name, epoch.number, _line(epoch.metrics), " *" if epoch.is_best else "")
+    write_history(training.history, state)
+    model.load_state_dict(checkpoints.read(training.best, "Delete it and run the phase again")["weights"])
+    return state
+
+
+def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> State:
+    """Return the state an earlier call with the same data and settings left, loaded into the model, or a new one."""
+    if not training.last.exists():
+        return State()
+    content = checkpoints.read(training.last, f"Delete {training.last} and run the phase again")
+    saved = dict(content["training"] or {})
+    if saved.pop("fingerprint", None) != training.fingerprint or not training.best.exists():
+        return State()
+    model.load_state_dict(content["weights"])
+    optimizer.load_state_dict(saved.pop("optimizer"))
+    state = State(**{**saved, "best": tuple(saved["best"])})
+    log.info("%s: going on after epoch %d", training.name, state.epoch)
+    return state
+
+
+def fit(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train_loader: DataLoader[Any],
+    val_loader: DataLoader[Any],
+    training: Training,
+    device: Device,
+    objective: Objective,
+    state: State,
+) -> Iterator[Epoch]:
+    """Yield one epoch after the other until the schedule ends; the caller saves and logs.
+
+    Early stopping watches `training.monitor`; equal accuracies are decided by the validation loss. Patience counts only
+    after `min_steps` optimiser steps, and the number of epochs is raised until those fit (SPEC B4).
+    """
+    recipe, seed = training.recipe, training.config.train.seed
+    micro = MicroBatch(device)
+    last = planned_epochs(recipe, len(train_loader))
+    rate = Rate(optimizer, recipe, last * len(train_loader))
+    while state.epoch < last and not _out_of_patience(state, recipe):
+        state.epoch += 1
+        torch.manual_seed(seed * 100_003 + state.epoch)  # dropout
+        if isinstance(train_loader.sampler, EpochSampler):
+            train_loader.sampler.epoch = state.epoch
+        model.train()
+        batches = progress(train_loader, f"{training.name} epoch {state.epoch}/{last}", total=len(train_loader))
+        trained = Totals()
+        for batch in batches:
+            rate.set(state.steps)
+            trained.add(*micro.step(model, optimizer, batch, objective))
+            state.steps += 1
+        if recipe.recalibrate:
+            recalibrate(model, train_loader, device)
+        metrics = trained.means("train") | evaluate(model, val_loader, device, objective).means("val")
+        score = _score(metrics, training.monitor)
+        is_best = score > state.best
+        if is_best:
+            state.best, state.best_epoch = score, state.epoch
+        state.history.append({"epoch": state.epoch, **metrics})
+        yield Epoch(state.epoch, metrics, is_best)
+
+
+def planned_epochs(recipe: Recipe, steps_per_epoch: int) -> int:
+    """Return the epochs of a whole schedule, enough for its minimum of steps."""
+    return max(recipe.epochs, math.ceil(recipe.min_steps / max(steps_per_epoch, 1)))
+
+
+@torch.no_grad()
+def recalibrate(model: nn.Module, train_loader: DataLoader[Any], device: Device) -> None:
+    """Take batch norm's statistics anew from training clips, with dropout off, as evaluation will find them."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over all batches
+        norm.train()
+    for batch in islice(train_loader, CALIBRATION_BATCHES) if norms else ():
+        with device.precision():
+            model(*(device.place(part) for part in batch[:-1]))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+class Rate:
+    """The learning rate as a function of the step alone, so that a resumed training continues it."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int) -> None:
+        self.optimizer, self.cosine, self.total = optimizer, recipe.cosine, max(total_steps, 1)
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def set(self, step: int) -> None:
+        """Set every group's rate for a step, counted from 0."""
+        if self.cosine:
+            done = min((step + 0.5) / self.total, 1.0)
+            factor = min(done / 0.05, 1.0) * 0.5 * (1 + math.cos(math.pi * done))
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+
+
+def _score(metrics: dict[str, float], monitor: str) -> tuple[float, float]:
+    """Return what early stopping maximises."""
+    return (metrics["val_accuracy"] if monitor == "val_accuracy" else -metrics[monitor], -metrics["val_loss"])
+
+
+def _out_of_patience(state: State, recipe: Recipe) -> bool:
+    """Whether `patience` epochs have gone by without a new best, counted from the end of the minimum of steps."""
+    if state.steps < recipe.min_steps or not state.history:
+        return False
+    steps_per_epoch = state.steps / state.epoch
+    first_counted = math.ceil(recipe.min_steps / steps_per_epoch)
+    return state.epoch - max(state.best_epoch, first_counted) >= recipe.patience
+
+
+class Totals:
+    """Sums over a split, divided once at its end: never a mean of batch means."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.clips = 0
+
+    def add(self, sums: dict[str, float], clips: int) -> None:
+        """Add a batch's sums over its clips."""
+        self.clips += clips
+        for name, value in sums.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self, prefix: str) -> dict[str, float]:
+        """Return the means per clip."""
+        return {f"{prefix}_{name}": value / self.clips for name, value in self.sums.items()}
+
+
+def _sums(output: Any, losses: Losses, batch: Batch) -> dict[str, float]:  # noqa: ANN401 - any model's output
+    """Return a batch's loss, right answers and parts, each summed over its clips."""
+    clips = len(batch[-1])
+    right = (logits_of(output).argmax(dim=1) == batch[-1]).sum()
+    values = torch.stack(
+        [losses.total.detach() * clips, right, *(part.detach() * clips for part in losses.parts.values())]
+    )
+    return dict(zip(["loss", "accuracy", *losses.parts], values.tolist(), strict=True))
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, loader: DataLoader[Any], device: Device, objective: Objective) -> Totals:
+    """Return the sums of loss and right answers over a whole split."""
+    model.eval()
+    totals = Totals()
+    for batch in loader:
+        placed = [device.place(part) for part in batch]
+        with device.precision():
+            output = model(*placed[:-1])
+            losses = objective(output, placed)
+        totals.add(_sums(output, losses, placed), len(placed[-1]))
+    return totals
+
+
+class MicroBatch:
+    """Takes optimiser steps; halves the part of a batch that is in memory at once when it does not fit (SPEC S10).
+
+    Gradients of the parts are added up, weighted by their clips, so the effective batch size stays. Batch norm sees the
+    parts, as it must.
+    """
+
+    SMALLEST = 2  # clips: batch norm needs two
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.parts = 1
+
+    def step(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, objective: Objective
+    ) -> tuple[dict[str, float], int]:
+        """Take one step on a batch; return the sums over its clips and their number."""
+        while True:
+            try:
+                return self._step(model, optimizer, batch, objective)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._halve(len(batch[-1]))
+
+    def _step(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, objective: Objective
+    ) -> tuple[dict[str, float], int]:
+        optimizer.zero_grad(set_to_none=True)
+        totals, clips = Totals(), len(batch[-1])
+        parts = max(1, min(self.parts, clips // self.SMALLEST))
+        for part in zip(*(tensor.tensor_split(parts) for tensor in batch), strict=True):
+            placed = [self.device.place(tensor) for tensor in part]
+            with self.device.precision():
+                output = model(*placed[:-1])
+                losses = objective(output, placed)
+            (losses.total * (len(placed[-1]) / clips)).backward()
+            totals.add(_sums(output, losses, placed), len(placed[-1]))
+        optimizer.step()
+        return totals.sums, clips
+
+    def _halve(self, clips: int) -> None:
+        free_memory(self.device)
+        if clips // (self.parts * 2) < self.SMALLEST:
+            raise ResourceError(
+                "memory", "even two clips at a time do not fit", "Close other programs, or use a smaller model"
+            )
+        self.parts *= 2
+        log.warning("out of memory: going on with %d clips at a time, same effective batch size", clips // self.parts)
+
+
+@torch.inference_mode()
+def predict(
+    forward: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], device: Device, batch_size: int, label: str
+) -> tuple[Tensor, ...]:
+    """Run a function over all rows in order and return its outputs, float32 on the CPU.
+
+    Out of memory halves the batch, as in training.
+    """
+    rows, start, outputs = len(inputs[0]), 0, []
+    bar = progress(range(0, rows, batch_size), label)
+    for stop in (min(begin + batch_size, rows) for begin in bar):
+        while start < stop:
+            try:
+                with device.precision():
+                    output = forward(
+                        *(device.place(tensor[start : min(start + batch_size, stop)]) for tensor in inputs)
+                    )
+            except Exception as error:
+                if not is_out_of_memory(error) or batch_size == 1:
+                    raise
+                free_memory(device)
+                batch_size = max(1, batch_size // 2)
+                continue
+            outputs.append([part.float().cpu() for part in output])
+            start = min(start + batch_size, stop)
+    return tuple(torch.cat(parts) for parts in zip(*outputs, strict=True))
+
+
+def write_history(path: Path, state: State) -> None:
+    """Write one row per epoch; the column `kept` is 1 for the epoch whose weights were kept."""
+    columns = list(state.history[0])
+    rows = ([*(row[name] for name in columns), int(row["epoch"] == state.best_epoch)] for row in state.history)
+    storage.write_csv(path, [*columns, "kept"], rows)
+
+
+def _line(metrics: dict[str, float]) -> str:
+    return " ".join(f"{name} {metrics[name]:.3f}" for name in HISTORY_COLUMNS if name in metrics)

@@ -1,0 +1,143 @@
+"""Train and evaluate the detectors on your own clips.
+
+python -m scripts.pipeline run --human "Dataset/Human Music" --ai "Dataset/Ai music" --run mine
+python -m scripts.pipeline run --manifest clips.csv --run mine
+python -m scripts.pipeline run --run mine                       go on, or check that nothing is left to do
+python -m scripts.pipeline run --run mine --only evaluate       one phase
+python -m scripts.pipeline run --run mine --set baselines.cnn.epochs=80
+python -m scripts.pipeline plan --run mine                      what is done, what would run, how long it takes
+"""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from core.artifacts import Run, open_run
+from core.config import Config, with_settings
+from core.data import Place, folders, manifest
+from core.device import choose_device
+from core.errors import ConfigError, DetectorError
+from core.estimate import estimate
+from core.phases.prepare import place_of
+from core.pipeline import NAMES, execute, statuses
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m scripts.pipeline", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, text in (("run", "run the phases that are not done"), ("plan", "print what is done and what would run")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument(
+            "--run", required=True, metavar="NAME", help="folder under artifacts/ that holds the results"
+        )
+        command.add_argument("--human", type=Path, metavar="DIR", help="folder of human clips")
+        command.add_argument("--ai", type=Path, metavar="DIR", help="folder of AI-generated clips")
+        command.add_argument("--manifest", type=Path, metavar="FILE.csv", help="table path,label,group,source instead")
+        command.add_argument("--group-pattern", metavar="REGEX", help="one capture group: the song in a clip's path")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change a setting"
+        )
+        command.add_argument("--demo", action="store_true", help=argparse.SUPPRESS)
+    run = commands.choices["run"]
+    run.add_argument("--only", nargs="+", default=[], choices=NAMES, metavar="PHASE", help=f"of {', '.join(NAMES)}")
+    run.add_argument("--force", nargs="+", default=[], choices=NAMES, metavar="PHASE", help="run again although done")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; run the same command again to go on"))
+    try:
+        run = open_run(options.run)
+        place, config, demo = work_of(options, run)
+        if options.command == "plan":
+            print_plan(run, config, place)
+        else:
+            execute(run, config, place, only=options.only, force=options.force, demo=demo)
+            print_results(run)
+    except DetectorError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("stopped; run the same command again to go on")
+    return 0
+
+
+def work_of(options: argparse.Namespace, run: Run) -> tuple[Place, Config, bool]:
+    """Return where the clips are and every setting: those of the run so far, with the command line laid over them."""
+    known = run.description.exists()
+    data, config, demo = run.read_description() if known else ({}, Config(), False)
+    settings = list(options.set)
+    if options.group_pattern is not None:
+        settings.append(f"split.group_pattern={options.group_pattern}")
+    config = with_settings(config, settings)
+    if options.manifest and (options.human or options.ai):
+        raise ConfigError("--manifest", "it stands beside --human or --ai", "Give either a manifest or two folders")
+    if options.manifest:
+        return manifest(options.manifest), config, options.demo
+    if options.human and options.ai:
+        return folders(options.human, options.ai), config, options.demo
+    if options.human or options.ai:
+        raise ConfigError("--human, --ai", "only one of the two folders is given", "Give both")
+    if not known:
+        raise ConfigError(f"--run {run.name}", "there is no such run yet", "Start it with --human DIR --ai DIR")
+    return place_of(data), config, demo
+
+
+def print_plan(run: Run, config: Config, place: Place) -> None:
+    """Print every phase, what it reads and writes, whether it stands, and what running it takes on this machine."""
+    clips = len(place.candidates(config.split))
+    print(f"{clips} audio files. Measuring a few steps on this machine ...", file=sys.stderr)
+    expected = estimate(config, clips)
+    rows, left = [], 0.0
+    for found in statuses(run, config, place):
+        cost, phase = expected[found.phase.name], found.phase
+        left += 0 if found.valid else cost.seconds
+        memory = f"{cost.memory_mb / 1000:.1f} GB" + (f" + {cost.gpu_mb / 1000:.1f} GB GPU" if cost.gpu_mb else "")
+        needs = ", ".join(run.relative(path) for path in phase.reads(run)) or "the clips"
+        makes = ", ".join(run.relative(path) for path in phase.makes(run))
+        state = found.reason if found.valid else f"to run ({found.reason})"
+        rows.append([phase.title, phase.name, state, duration(cost.seconds), memory, needs, makes])
+    headers = ["", "phase", "state", "time at most", "memory", "reads", "writes"]
+    print(tabulate(rows, headers, maxcolwidths=[None, None, 28, None, None, 32, 40]))
+    disk = sum(cost.disk_mb for cost in expected.values())
+    print(f"\nLeft to do: at most {duration(left)} with {choose_device().description}; about {disk:,.0f} MB on disk.")
+    print("autoencoder and transformer do not need each other: two terminals with --only may run them side by side.")
+    print("baselines and hybrid do not either. Early stopping may end a training sooner.")
+    if config.transformer.mode == "auto":
+        print(f"Both transformer modes: python -m scripts.pipeline run --run {run.name} --set transformer.mode=both")
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def print_results(run: Run) -> None:
+    """Print the comparison of the models on the test split, if the run has come so far."""
+    if not run.results_file.exists():
+        return
+    results = run.read_results()
+    rows = json.loads(run.comparison_json.read_text(encoding="utf-8"))
+    test = next(iter(results["models"].values()))["test"]
+    print(tabulate(rows, headers="keys", floatfmt=".4f"))
+    print(f"\n{test['n']} test clips of {test['songs']} songs; {results['confidence']:.0%} intervals over songs are in {run.results_file}")
+    print(f"Transformer embeddings: {results['encoder']['description']}, {results['encoder']['mode']}.")
+    if results["demo"]:
+        print("These are demo clips made by code: the numbers say nothing about real music.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What several test files share: a small run of the whole pipeline, made once."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core import demo_clips
+from core.artifacts import Run
+from core.config import Config, with_settings
+from core.data import Place, folders
+from core.pipeline import execute
+
+# The real architecture of every model, sizes and schedules cut down to what a test can wait for.
+SMALL = [
+    "autoencoder.recipe.epochs=2",
+    "autoencoder.recipe.min_steps=0",
+    "transformer.weights=scratch",
+    "transformer.small_hidden=32",
+    "transformer.small_layers=2",
+    "transformer.small_heads=2",
+    "transformer.small_stride=16",
+    "transformer.recipe.epochs=2",
+    "transformer.recipe.min_steps=0",
+    "transformer.projection_recipe.epochs=3",
+    "transformer.projection_recipe.min_steps=0",
+    "baselines.cnn.epochs=2",
+    "baselines.cnn.min_steps=0",
+    "baselines.ae_classifier.epochs=3",
+    "baselines.ae_classifier.min_steps=0",
+    "baselines.transformer_classifier.epochs=3",
+    "baselines.transformer_classifier.min_steps=0",
+    "hybrid.recipe.epochs=3",
+    "hybrid.recipe.min_steps=0",
+    "evaluation.bootstraps=50",
+]
+
+
+def small_config(*settings: str) -> Config:
+    """Return the small settings, with others laid over them."""
+    return with_settings(Config(), [*SMALL, *settings])
+
+
+@pytest.fixture(scope="session")
+def demo_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Return two folders of made-up clips: 12 songs of two clips in each class."""
+    folder = tmp_path_factory.mktemp("clips of the demo")  # a name with spaces, as people have them
+    demo_clips.make(folder, songs_per_class=12, clips_per_song=2, seed=0)
+    return folders(folder / "Human Music" / "demo_recordings", folder / "Ai music" / "demo_generations")
+
+
+@pytest.fixture(scope="session")
+def finished(demo_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return a run that went through all phases. Tests that change files must copy it first."""
+    run = Run(tmp_path_factory.mktemp("artifacts") / "finished")
+    execute(run, small_config(), demo_place)
+    return run
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Return the folder of real clips, or skip."""
+    folder = os.environ.get("SMD_REAL_DATA", "")
+    if not folder:
+        pytest.skip("SMD_REAL_DATA names no folder of real clips")
+    return Path(folder)
