@@ -107,7 +107,7 @@ class Source:
             return
         try:
             self._sound.seek(self.header.frames - 1)
-            self.truncated |= len(self._sound.read(1)) == 0
+            self._sound.read(1)
         except sf.SoundFileError:
             self.truncated = True
 
@@ -125,7 +125,7 @@ class Source:
             self._decoded += len(block)
             yield block
             if len(block) < self._block:
-                break  # the end; or a hole in an OGG, behind which libsndfile would go on
+                break  # the end, or damage: what libsndfile finds behind it does not belong here
         if not self._decoded:
             raise AudioError(self.path, "undecodable", "has a header but no sound that can be decoded", RESAVE)
         self.truncated |= self._decoded < _COMPLETE * self.header.frames

@@ -5,6 +5,7 @@ state of its training, from which an interrupted run goes on; a `*_best.pth` doe
 """
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,30 @@ def save(path: Path, kind: str, model: nn.Module, config: Config, training: dict
     # An encoder's sizes come with its weights, not from the settings: pretrained ones bring their own.
     sizes = {"encoder": model.kind, "architecture": model.architecture} if isinstance(model, Encoder) else {}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    torch.save(
-        {
-            "format": FORMAT,
-            "kind": kind,
-            "config": to_dict(config),
-            "sizes": sizes,
-            "weights": weights,
-            "training": training,
-        },
-        buffer,
-    )
+    content = {
+        "format": FORMAT,
+        "kind": kind,
+        "config": to_dict(config),
+        "sizes": sizes,
+        "weights": weights,
+        "training": training,
+    }
+    torch.save(_interned(content), buffer)
     write_atomic(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def _interned(value: Any) -> Any:  # noqa: ANN401 - nested plain values and tensors
+    """Return the value with one object per text: the format refers back to texts by identity.
+
+    Without this, a resumed training, whose texts come partly from a file, would write other bytes for equal content.
+    """
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        return {_interned(key): _interned(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_interned(item) for item in value)
+    return value
 
 
 def read(path: Path, remedy: str) -> dict[str, Any]:

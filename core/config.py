@@ -95,8 +95,8 @@ class Recipe:
     epochs: int = required(1, 100_000)
     patience: int = required(1, 100_000)
     min_steps: int = bounded(0, 0, 1_000_000)
-    cosine: bool = False
-    recalibrate: bool = False
+    cosine: bool = True
+    recalibrate: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class AutoencoderConfig:
     reconstruction_weight: float = bounded(1.0, 0.0, 1e3)
     classification_weight: float = bounded(0.5, 0.0, 1e3)
     variants: bool = False  # also train reconstruction-only and human-only autoencoders and compare (SPEC A4)
-    recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=50, patience=5, min_steps=600)
+    recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=600)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,27 +124,27 @@ class TransformerConfig:
     small_layers: int = bounded(4, 1, 24)
     small_heads: int = bounded(3, 1, 16)
     small_patch: int = bounded(16, 4, 64)  # mel bins and frames per patch
-    small_stride: int = bounded(10, 2, 64)  # mel bins and frames from patch to patch
+    small_stride: int = bounded(16, 2, 64)  # mel bins and frames from patch to patch
     small_dropout: float = bounded(0.1, 0.0, 0.9)
     hub_timeout: float = bounded(4.0, 0.1, 9.0)  # seconds before the hub counts as out of reach
-    recipe: Recipe = Recipe(learning_rate=5e-4, batch_size=32, epochs=40, patience=8, min_steps=600)
-    projection_recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=200)
+    recipe: Recipe = Recipe(learning_rate=5e-4, batch_size=32, epochs=30, patience=5, min_steps=800)
+    projection_recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaselinesConfig:
     """CNN and the two embedding classifiers (SPEC B)."""
 
-    cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=50, patience=5, min_steps=600)
-    ae_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=200)
-    transformer_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=200)
+    cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=700)
+    ae_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
+    transformer_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HybridConfig:
     """Attention fusion of autoencoder and transformer (SPEC H)."""
 
-    recipe: Recipe = Recipe(learning_rate=5e-4, batch_size=64, epochs=30, patience=7, min_steps=200)
+    recipe: Recipe = Recipe(learning_rate=5e-4, batch_size=64, epochs=30, patience=7, min_steps=300)
     end_to_end: bool = False  # fine-tune encoder, transformer and fusion together (SPEC H4)
     end_to_end_recipe: Recipe = Recipe(learning_rate=1e-5, batch_size=16, epochs=5, patience=2)
 
@@ -194,11 +194,21 @@ class Config:
 
 # The schedules as the specification writes them; `train.recipe=prescribed` puts them in place of the adapted ones.
 PRESCRIBED: dict[tuple[str, str], Recipe] = {
-    ("autoencoder", "recipe"): Recipe(learning_rate=1e-4, batch_size=32, epochs=50, patience=5),
-    ("baselines", "cnn"): Recipe(learning_rate=1e-4, batch_size=32, epochs=50, patience=5),
-    ("baselines", "ae_classifier"): Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5),
-    ("baselines", "transformer_classifier"): Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5),
-    ("hybrid", "recipe"): Recipe(learning_rate=5e-4, batch_size=64, epochs=30, patience=7),
+    place: Recipe(
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        epochs=epochs,
+        patience=patience,
+        cosine=False,
+        recalibrate=False,
+    )
+    for place, learning_rate, batch_size, epochs, patience in (
+        (("autoencoder", "recipe"), 1e-4, 32, 50, 5),
+        (("baselines", "cnn"), 1e-4, 32, 50, 5),
+        (("baselines", "ae_classifier"), 1e-3, 64, 30, 5),
+        (("baselines", "transformer_classifier"), 1e-3, 64, 30, 5),
+        (("hybrid", "recipe"), 5e-4, 64, 30, 7),
+    )
 }
 
 

@@ -12,15 +12,15 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from core.artifacts import LABELS, SPLITS
+from core.audio import SUFFIXES
 from core.config import SplitConfig
 from core.errors import ConfigError, DataError, printable
 from core.storage import Array
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 MANIFEST_COLUMNS = ("path", "label", "group", "source")
 MAX_MANIFEST_BYTES = 256 * 2**20
-# What a cutter appends to a song's name: `_seg3`, `-segment 3`, `_clip03`, `_part3`, `_chunk3`.
-_SEGMENT = re.compile(r"[\s_-]*(?:seg|segment|clip|part|chunk|slice)[\s_-]*\d+$", re.IGNORECASE)
+# What a cutter appends to a song's name: `_seg3`, `-segment 3`, `_clip03`, `_part3`, `_chunk3`; also twice.
+_SEGMENT = re.compile(r"(?:[\s_-]*(?:seg|segment|clip|part|chunk|slice)[\s_-]*\d+)+$", re.IGNORECASE)
 _NUMBER = re.compile(r"[\s_-]*\d+$")
 
 
@@ -90,13 +90,13 @@ def find_clips(root: Path, folder: Path, label: int, config: SplitConfig) -> lis
         raise DataError(folder, "there is no such folder", "Name the folder that holds the clips")
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and not path.is_dir():
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir():
             inside = path.relative_to(folder)
             group = group_of(inside, config.group_pattern)
             name = path.relative_to(root) if root in path.parents else path
             found.append(Candidate(name.as_posix(), label, group, source_of(group, folder.name)))
     if not found:
-        accepted = ", ".join(sorted(suffix[1:].upper() for suffix in AUDIO_SUFFIXES))
+        accepted = ", ".join(sorted(suffix[1:].upper() for suffix in SUFFIXES))
         raise DataError(folder, "it holds no audio file", f"Put {accepted} files into it")
     return found
 

@@ -69,7 +69,7 @@ PHASES: tuple[Phase, ...] = (
     ),
     Phase(
         "evaluate", "P5", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
-        ("evaluation", "autoencoder"),
+        ("evaluation", "autoencoder", "hybrid"),
         lambda run: [run.clips_table, run.skipped_table, run.ae_latents, run.ae_losses, run.transformer_embeddings,
                      run.transformer_note, run.baseline_probabilities, run.fusion],
         lambda run: [run.results_file, run.comparison_table, run.predictions],

@@ -378,23 +378,21 @@ def predict(
 
     Out of memory halves the batch, as in training.
     """
-    rows, start, outputs = len(inputs[0]), 0, []
-    bar = progress(range(0, rows, batch_size), label)
-    for stop in (min(begin + batch_size, rows) for begin in bar):
-        while start < stop:
-            try:
-                with device.precision():
-                    output = forward(
-                        *(device.place(tensor[start : min(start + batch_size, stop)]) for tensor in inputs)
-                    )
-            except Exception as error:
-                if not is_out_of_memory(error) or batch_size == 1:
-                    raise
-                free_memory(device)
-                batch_size = max(1, batch_size // 2)
-                continue
-            outputs.append([part.float().cpu() for part in output])
-            start = min(start + batch_size, stop)
+    outputs, start, rows = [], 0, len(inputs[0])
+    bar = iter(progress(range(rows), label))
+    while start < rows:
+        try:
+            with device.precision():
+                output = forward(*(device.place(tensor[start : start + batch_size]) for tensor in inputs))
+        except Exception as error:
+            if not is_out_of_memory(error) or batch_size == 1:
+                raise
+            free_memory(device)
+            batch_size //= 2
+            continue
+        outputs.append([part.float().cpu() for part in output])
+        start += batch_size
+        next(islice(bar, batch_size - 1, None), None)
     return tuple(torch.cat(parts) for parts in zip(*outputs, strict=True))
 
 

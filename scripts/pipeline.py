@@ -133,7 +133,8 @@ def print_results(run: Run) -> None:
     rows = json.loads(run.comparison_json.read_text(encoding="utf-8"))
     test = next(iter(results["models"].values()))["test"]
     print(tabulate(rows, headers="keys", floatfmt=".4f"))
-    print(f"\n{test['n']} test clips of {test['songs']} songs; {results['confidence']:.0%} intervals over songs are in {run.results_file}")
+    print(f"\n{test['n']} test clips of {test['songs']} songs.", end=" ")
+    print(f"{results['confidence']:.0%} intervals over songs are in {run.results_file}.")
     print(f"Transformer embeddings: {results['encoder']['description']}, {results['encoder']['mode']}.")
     if results["demo"]:
         print("These are demo clips made by code: the numbers say nothing about real music.")

@@ -8,6 +8,19 @@ from core.config import Config, Recipe, from_dict, to_dict, with_settings
 from core.errors import ConfigError
 
 
+def prescribed(learning_rate: float, batch_size: int, epochs: int, patience: int) -> Recipe:
+    """Return a plain schedule: a constant rate, and patience from the first epoch."""
+    return Recipe(
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        epochs=epochs,
+        patience=patience,
+        min_steps=0,
+        cosine=False,
+        recalibrate=False,
+    )
+
+
 def test_a_config_survives_being_written_as_json() -> None:
     config = with_settings(Config(), ["baselines.cnn.learning_rate=0.002", "train.seed=7", "autoencoder.variants=true"])
     assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
@@ -53,16 +66,17 @@ def test_fractions_that_only_together_add_up_to_one_are_accepted() -> None:
 
 def test_the_prescribed_recipe_is_the_specifications_to_the_letter() -> None:
     config = with_settings(Config(), ["train.recipe=prescribed"])
-    assert config.baselines.cnn == Recipe(learning_rate=1e-4, batch_size=32, epochs=50, patience=5)
-    assert config.baselines.ae_classifier == Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5)
-    assert config.hybrid.recipe == Recipe(learning_rate=5e-4, batch_size=64, epochs=30, patience=7)
-    assert config.autoencoder.recipe.learning_rate == 1e-4
+    assert config.baselines.cnn == prescribed(1e-4, 32, 50, 5)
+    assert config.baselines.ae_classifier == prescribed(1e-3, 64, 30, 5)
+    assert config.baselines.transformer_classifier == prescribed(1e-3, 64, 30, 5)
+    assert config.hybrid.recipe == prescribed(5e-4, 64, 30, 7)
+    assert config.autoencoder.recipe == prescribed(1e-4, 32, 50, 5)
     assert with_settings(config, ["train.recipe=adapted"]) == Config()
 
 
 def test_a_setting_refines_the_prescribed_recipe() -> None:
     config = with_settings(Config(), ["baselines.cnn.epochs=3", "train.recipe=prescribed"])
-    assert config.baselines.cnn == Recipe(learning_rate=1e-4, batch_size=32, epochs=3, patience=5)
+    assert config.baselines.cnn == prescribed(1e-4, 32, 3, 5)
 
 
 def test_a_stored_config_with_an_unknown_key_is_refused() -> None:

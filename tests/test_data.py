@@ -50,6 +50,7 @@ def test_two_thousand_samples_are_two_thousand_songs() -> None:
         ("album/track.wav", "album/track"),
         ("song/seg3.wav", "song"),
         ("seg.wav", "seg"),
+        ("song_seg3_seg1.flac", "song"),
     ],
 )
 def test_the_song_is_told_by_the_file_name(path: str, group: str) -> None:
@@ -151,7 +152,13 @@ def test_a_spectrogram_dataset_gives_one_channel_float32_and_the_label() -> None
 
 def test_folders_with_spaces_are_searched_with_their_subfolders(tmp_path: Path) -> None:
     human, ai = tmp_path / "Human Music" / "my clips", tmp_path / "Ai music"
-    for path in (human / "a_1_seg1.wav", human / "deep" / "b.FLAC", ai / "c_2.mp3", ai / ".hidden.wav", ai / "notes.txt"):
+    for path in (
+        human / "a_1_seg1.wav",
+        human / "deep" / "b.FLAC",
+        ai / "c_2.mp3",
+        ai / ".hidden.wav",
+        ai / "notes.txt",
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     found = folders(human, ai).candidates(SplitConfig())

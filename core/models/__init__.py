@@ -26,7 +26,7 @@ def _hybrid(config: Config, *, attention: bool) -> nn.Module:
 
 MODELS: dict[str, Callable[[Config], nn.Module]] = {
     "autoencoder": _autoencoder,
-    "cnn": lambda config: CNN(config.spectrogram.n_mels),
+    "cnn": lambda config: CNN(),
     "ae_classifier": lambda config: ae_classifier(config.autoencoder.latent),
     "transformer_classifier": lambda config: transformer_classifier(config.transformer.embedding),
     "hybrid": lambda config: _hybrid(config, attention=True),

@@ -35,7 +35,7 @@ class MultiTaskAutoencoder(nn.Module):
         ]  # (128, 157) (64, 78) (32, 39) (16, 19) (8, 9)
         self.inner = (CHANNELS[-1], *sizes[-1])
         flat = self.inner[0] * self.inner[1] * self.inner[2]
-        self.normalise = Normalise(n_mels)
+        self.normalise = Normalise()
         self.encoder = conv_blocks()
         self.to_latent = nn.Linear(flat, latent)
         self.from_latent = nn.Linear(latent, flat)

@@ -31,9 +31,9 @@ def conv_blocks() -> nn.Sequential:
 class CNN(nn.Module):
     """Four convolution blocks, global average pooling, two linear layers."""
 
-    def __init__(self, n_mels: int = 128) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.normalise = Normalise(n_mels)
+        self.normalise = Normalise()
         self.features = conv_blocks()
         self.head = nn.Sequential(nn.Linear(CHANNELS[-1], 128), nn.ReLU(), nn.Linear(128, 2))
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.classifiers import Standardise, layers
+from core.models.transformer import Encoder
 
 DROPOUTS = (0.5, 0.4, 0.3)
 BRANCHES = ("autoencoder", "transformer")
@@ -48,6 +50,19 @@ class Concatenation(nn.Module):
     def forward(self, ae: torch.Tensor, trans: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what `AttentionFusion` returns, with both weights one half."""
         return torch.cat([ae, trans], dim=1), ae.new_full((len(ae), 2), 0.5)
+
+
+class EndToEndHybrid(nn.Module):
+    """Both encoders and the fusion as one model, to be fine-tuned together (SPEC H4)."""
+
+    def __init__(self, autoencoder: MultiTaskAutoencoder, transformer: Encoder, hybrid: "HybridClassifier") -> None:
+        super().__init__()
+        self.autoencoder, self.transformer, self.hybrid = autoencoder, transformer, hybrid
+
+    def forward(self, log_mel: torch.Tensor, filterbank: torch.Tensor) -> HybridOutput:
+        """Return what the hybrid returns, for log-mels (B, 1, n_mels, frames) and filterbanks (B, frames, 128)."""
+        latent, embedding = self.autoencoder.encode(log_mel), self.transformer(filterbank).embedding
+        return self.hybrid(latent, embedding)  # type: ignore[no-any-return]
 
 
 class HybridClassifier(nn.Module):

@@ -76,7 +76,8 @@ def _from_hub(model: str, timeout: float) -> Path:
         return Path(str(cached[0])).parent
     _reach(model, timeout)
     try:
-        return Path([hf_hub_download(model, name) for name in FILES][0]).parent
+        paths = [hf_hub_download(model, name) for name in FILES]
+        return Path(paths[0]).parent
     except Exception as error:  # the client raises many kinds: network, disk, cut-off download
         raise WeightsError(model, f"the download failed ({_reason(error)})", FIX) from error
 

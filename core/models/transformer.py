@@ -114,7 +114,7 @@ class Encoder(nn.Module):
             block.requires_grad_(True)
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> "Encoder":  # noqa: FBT001, FBT002 - torch's signature
+    def train(self, mode: bool = True) -> "Encoder":
         """Switch dropout and batch statistics on, except in what is frozen: that gives the same vectors every time."""
         super().train(mode)
         for module in self.backbone.modules():

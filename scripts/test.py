@@ -1,0 +1,55 @@
+"""Check the project, from nothing: `python scripts/test.py [pytest arguments]`.
+
+Makes the environment, then runs format, lint, types and tests; every step runs even when one fails.
+Standard library only.
+"""
+
+from __future__ import annotations  # an older Python, too, gets as far as the sentence that refuses it
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # `python scripts/test.py` puts only scripts/ on the path
+
+from scripts import environment
+
+STEPS = {
+    "format": ("-m", "ruff", "format", "--check", "."),
+    "lint": ("-m", "ruff", "check", "."),
+    "types": ("-m", "mypy"),
+    "tests": ("-m", "pytest"),
+}
+
+
+def main() -> int:
+    """Run every step and return 1 when any failed; what follows the command goes to pytest."""
+    try:
+        environment.prepare(environment.RUNTIME, environment.TESTS)
+        outcomes = [_passes(name, *arguments) for name, arguments in _steps(sys.argv[1:]).items()]
+    except environment.SetupError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        return environment.INTERRUPTED
+    return 0 if all(outcomes) else 1
+
+
+def _steps(for_pytest: list[str]) -> dict[str, tuple[str, ...]]:
+    return STEPS | {"tests": (*STEPS["tests"], *for_pytest)}
+
+
+def _passes(name: str, *arguments: str) -> bool:
+    """Run one step between two lines that name it; Ctrl-C ends all of them."""
+    print(f"== {name}", flush=True)
+    start = time.monotonic()
+    status = environment.run(*arguments)
+    if status == environment.INTERRUPTED:
+        raise KeyboardInterrupt
+    print(f"== {name} {'failed' if status else 'passed'} in {time.monotonic() - start:.0f} s\n", flush=True)
+    return status == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

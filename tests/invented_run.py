@@ -1,0 +1,126 @@
+"""A run whose phases are skipped and whose evaluation is the real one: what the dashboard's tests look at.
+
+The pipeline runs as always, records included; only prepare to hybrid write invented arrays instead of learning.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import pipeline, storage
+from core.artifacts import CLIP_COLUMNS, SKIPPED_COLUMNS, SPLITS, Run, open_run
+from core.config import Config, with_settings
+from core.data import folders
+from core.phases import Made, autoencoder, baselines, hybrid, prepare, transformer
+
+SETTINGS = ("evaluation.bootstraps=60", "evaluation.tsne_perplexity=5")
+SOURCES = {0: ("fma", "gtzan"), 1: ("musicgen", "stable-audio", "suno")}
+SONGS = 40  # per source, one clip each
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "![](http://evil.example/pixel.png)",
+    ":material/home: :red[red] $x^2$ **bold** `code` [link](http://evil.example)",
+    "<b>bold</b><script>alert(1)</script> a->b -- c :smile: http://evil.example",
+)
+
+
+class Invention:
+    """Stands in for the phases before the evaluation; the same seed makes the same files."""
+
+    def __init__(self, sources: dict[int, tuple[str, ...]], skipped: int, encoder: dict[str, object]) -> None:
+        self.sources, self.skipped, self.encoder = sources, skipped, encoder
+        songs = [(label, source) for label, names in sources.items() for source in names for _ in range(SONGS)]
+        self.rng = np.random.default_rng(0)
+        splits = [SPLITS[0 if n % SONGS < 24 else 1 if n % SONGS < 30 else 2] for n in range(len(songs))]
+        rows = sorted(zip(splits, songs, range(len(songs)), strict=True), key=lambda row: SPLITS.index(row[0]))
+        self.splits = np.array([split for split, _, _ in rows])
+        self.labels = np.array([song[0] for _, song, _ in rows])
+        self.clips = [
+            [row, f"{source}_{number}.wav", label, f"{source}_{number}", source, split,
+             32000 if label else 44100, 5.0, "WAV", "", f"{number:064d}"]
+            for row, (split, (label, source), number) in enumerate(rows)
+        ]  # fmt: skip
+
+    def by_split(self, values: np.ndarray, prefix: str = "") -> dict[str, np.ndarray]:
+        return {f"{prefix}{split}": values[self.splits == split] for split in SPLITS}
+
+    def probability(self, skill: float) -> np.ndarray:
+        score = skill * (2 * self.labels - 1) + self.rng.normal(size=len(self.labels))
+        return 1 / (1 + np.exp(-score))
+
+    def vectors(self, width: int) -> np.ndarray:
+        return self.rng.normal(size=(len(self.labels), width)).astype(np.float32)
+
+    def prepare(self, run: Run, config: Config, fingerprint: str) -> Made:
+        refused = [(f"broken_{n}.wav", "undecodable", "not audio") for n in range(self.skipped)]
+        storage.write_csv(run.clips_table, CLIP_COLUMNS, self.clips)
+        storage.write_csv(run.skipped_table, SKIPPED_COLUMNS, refused)
+        storage.write_npz(run.dataset, self.by_split(self.vectors(1)))
+        storage.write_npy(run.filterbank, self.vectors(1))
+        return Made([run.clips_table, run.skipped_table, run.dataset, run.filterbank])
+
+    def autoencoder(self, run: Run, config: Config, fingerprint: str) -> Made:
+        storage.write_npz(run.ae_latents, self.by_split(self.vectors(8)))
+        errors = self.by_split(self.rng.uniform(0.2, 0.4, len(self.labels)))
+        storage.write_npz(run.ae_losses, errors | {"mean_test": errors["test"] + 0.5})
+        run.checkpoint("ae_multitask_best").parent.mkdir(exist_ok=True)
+        run.checkpoint("ae_multitask_best").write_bytes(b"weights")
+        return Made([run.ae_latents, run.ae_losses, run.checkpoint("ae_multitask_best")])
+
+    def transformer(self, run: Run, config: Config, fingerprint: str) -> Made:
+        storage.write_npz(run.transformer_embeddings, self.by_split(self.vectors(8)))
+        storage.write_json(run.transformer_note, self.encoder)
+        run.checkpoint("transformer_best").write_bytes(b"weights")
+        return Made([run.transformer_embeddings, run.transformer_note, run.checkpoint("transformer_best")])
+
+    def baselines(self, run: Run, config: Config, fingerprint: str) -> Made:
+        skills = {"cnn": 1.2, "ae_classifier": 0.4, "transformer_classifier": 0.8}
+        arrays = [self.by_split(self.probability(skill), f"{name}_") for name, skill in skills.items()]
+        storage.write_npz(run.baseline_probabilities, {name: a for part in arrays for name, a in part.items()})
+        return Made([run.baseline_probabilities])
+
+    def hybrid(self, run: Run, config: Config, fingerprint: str) -> Made:
+        share = self.rng.uniform(0.3, 0.7, len(self.labels))
+        arrays = {"hybrid_probability": self.probability(1.4), "hybrid_weights": np.stack([share, 1 - share], axis=1)}
+        arrays |= {"concatenation_probability": self.probability(1.3), "hybrid_fused": self.vectors(8)}
+        arrays |= {f"hybrid_without_{name}": self.probability(0.8) for name in ("autoencoder", "transformer")}
+        parts = [self.by_split(values, f"{name}_") for name, values in arrays.items()]
+        storage.write_npz(run.fusion, {name: array for part in parts for name, array in part.items()})
+        return Made([run.fusion])
+
+
+ENCODER: dict[str, object] = {
+    "kind": "ast-small-scratch",
+    "name": "Small AST from scratch",
+    "description": "the same architecture, 4 blocks, trained on this run's clips",
+    "reason": "the hub is out of reach",
+    "mode": "finetuned",
+    "modes": ["finetuned"],
+}
+
+
+def invent(
+    artifacts: Path,
+    name: str,
+    *,
+    only: tuple[str, ...] = (),
+    sources: dict[int, tuple[str, ...]] = SOURCES,
+    skipped: int = 3,
+    encoder: dict[str, object] = ENCODER,
+    demo: bool = False,
+) -> Run:
+    """Run the pipeline with invented phases; `only` leaves the run half finished."""
+    data = artifacts.parent / "data"
+    for folder in ("human", "ai"):
+        (data / folder).mkdir(parents=True, exist_ok=True)
+        (data / folder / "song_1.wav").touch()
+    invention = Invention(sources, skipped, encoder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMD_ARTIFACTS", str(artifacts))
+        for module in (prepare, autoencoder, transformer, baselines, hybrid):
+            patch.setattr(module, "run", getattr(invention, module.__name__.rpartition(".")[2]))
+        run = open_run(name)
+        place = folders(data / "human", data / "ai")
+        pipeline.execute(run, with_settings(Config(), SETTINGS), place, only=only, demo=demo)
+    return run
