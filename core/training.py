@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core import checkpoints, storage
 from core.artifacts import Run
+from core.augmentation import Augment
 from core.config import Config, Recipe
 from core.device import Device, free_memory, is_out_of_memory
 from core.errors import ResourceError
@@ -110,6 +111,7 @@ class Training:
     history: Path
     fingerprint: str  # of data and settings; a `last` checkpoint of another is not resumed
     monitor: str = "val_accuracy"  # or "val_loss"
+    augment: Augment | None = None  # of the first input, in training only
 
     @staticmethod
     def of(
@@ -211,6 +213,8 @@ def fit(
         trained = Totals()
         for batch in batches:
             rate.set(state.steps)
+            if training.augment:
+                batch = [training.augment(batch[0]), *batch[1:]]
             trained.add(*micro.step(model, optimizer, batch, objective))
             state.steps += 1
         if recipe.recalibrate:

@@ -1,0 +1,26 @@
+"""The dashboard: `streamlit run dashboard/app.py`. The list of pages, the run they show, and the one error handler."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # plain `streamlit run` puts only this file's folder there
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from core.errors import DetectorError  # noqa: E402
+from dashboard import components, data  # noqa: E402
+
+PAGES = ROOT / "pages"
+ICON = (ROOT / "dashboard/icon.svg").read_text(encoding="utf-8")  # a :material: icon would be fetched from the net
+
+st.set_page_config(page_title="Synthetic Music Detector", page_icon=ICON, layout="wide")
+page = st.navigation([st.Page(PAGES / "overview.py", title="Overview", icon=":material/summarize:", default=True)])
+try:
+    components.choose_run()
+    if data.is_demo(data.current_run()):
+        components.demo_notice()
+    page.run()
+except DetectorError as error:
+    components.show_error(error)

@@ -1,0 +1,86 @@
+"""What several pages show the same way."""
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.artifacts import Run
+from core.errors import DetectorError, printable
+from dashboard import data, theme
+from dashboard.data import PhaseState
+from dashboard.sentences import duration
+
+
+def choose_run() -> None:
+    """Let the reader choose a run in the sidebar; the address always names it, so that a link opens the same one."""
+    st.sidebar.markdown(f"{''.join(theme.MARKS.values())} **Synthetic Music Detector**")
+    names = [run.name for run in data.runs()]
+    asked = st.query_params.get("run", names[0])
+    if st.session_state.get("run") not in names:
+        st.session_state["run"] = asked if asked in names else names[0]
+        if asked not in names:
+            with st.sidebar:
+                st.caption(f"There is no run of the name the address asks for; this is the newest of {len(names)}.")
+    st.sidebar.selectbox("Run", names, key="run", help="A folder under artifacts/: one data set, one configuration.")
+    st.query_params["run"] = st.session_state["run"]
+
+
+def demo_notice() -> None:
+    """Say that demo numbers say nothing about real music (SPEC D10)."""
+    st.info(
+        "**Demo.** These clips are made by code: the numbers say nothing about real music.", icon=":material/science:"
+    )
+
+
+def show_error(error: DetectorError) -> None:
+    """Say what is wrong and what to do. Paths and problems are shown as plain text, commands ready to copy."""
+    with st.container(border=True):
+        st.markdown(":material/info: **This cannot be shown**")
+        st.text(f"{printable(error.path)}: {error.problem}.")
+        _show_remedy(error.remedy)
+
+
+def _show_remedy(remedy: str) -> None:
+    """Show an instruction, its commands apart and ready to copy."""
+    for place, part in enumerate(re.split(r"`([^`]+)`", remedy)):
+        if place % 2:
+            st.code(part, language=None, wrap_lines=True)
+        elif part.strip(" ,."):
+            st.text(part.strip())
+
+
+def show_phases(phases: Sequence[PhaseState]) -> None:
+    """Show what is done and what it took."""
+    rows = [
+        {
+            "Phase": phase.name,
+            "What it does": phase.title,
+            "State": "✓ done" if phase.done else "○ to do",
+            "Time": duration(phase.seconds) if phase.done else "",
+            "Memory": f"{phase.peak_mb / 1000:.1f} GB" if phase.done else "",
+            "Device": printable(phase.device),
+        }
+        for phase in phases
+    ]
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, alt="The phases of this run, their state, time, memory and device"
+    )
+
+
+def show_outdated(run: Run) -> None:
+    """Say that the shown results are older than what has been trained since."""
+    st.warning("Something was made again since this evaluation. To see it here, evaluate again:")
+    _show_remedy(run.remedy("evaluate"))
+
+
+def show_skipped(rows: Sequence[dict[str, str]], limit: int) -> None:
+    """List refused files with their reasons."""
+    if not rows:
+        st.markdown("None: every file could be used.")
+        return
+    columns = {"path": "File", "reason": "Reason", "explanation": "Explanation"}
+    shown = [{title: printable(row[name]) for name, title in columns.items()} for row in rows[:limit]]
+    st.caption(f"{len(shown):,} of {len(rows):,} files, in full in skipped.csv")
+    st.dataframe(pd.DataFrame(shown), hide_index=True, alt="Files that were left out, and why")

@@ -1,0 +1,109 @@
+"""What the results do not show, each sentence from the numbers: `Results` in, Markdown sentences out (SPEC U1, D10)."""
+
+from collections.abc import Sequence
+
+from dashboard import theme
+from dashboard.results import Results
+from dashboard.sentences import counted, listed
+
+FEW_SONGS = 100  # of one class; below this the interval is wider than most differences people ask about
+
+
+def limits(results: Results) -> list[str]:
+    """Say what these results do not show, each sentence from the numbers."""
+    return [
+        sentence
+        for sentence in (
+            _demo(results),
+            _generators(results),
+            _unheard(results),
+            _absent(results),
+            _native_rates(results),
+            _few_songs(results),
+            _ranking(results),
+            _encoder(results),
+            f"**Whole songs.** Every verdict is about {results.seconds:g} seconds.",
+            "**Proof.** A score about one clip is a hint, and the models saw one split and one training only.",
+        )
+        if sentence
+    ]
+
+
+def _demo(results: Results) -> str:
+    return "**Anything about real music.** The demo's clips are made by code." if results.demo else ""
+
+
+def _generators(results: Results) -> str:
+    sources = results.sources_in("ai")
+    kinds = counted(len(sources), "source")
+    return f"**AI music in general.** The AI clips come from {kinds}: {listed(sources)}."
+
+
+def _unheard(results: Results) -> str:
+    """Tell whether any generator in the test was new to the models."""
+    new = sorted(set(results.sources_in("ai", "test")) - set(results.sources_in("ai", "train")))
+    if new:
+        return ""
+    return "**Generators never heard.** Every AI source in the test was also in the training."
+
+
+def _absent(results: Results) -> str:
+    absent = [
+        source
+        for label in theme.NAMES
+        for source in results.sources_in(label)
+        if source not in results.sources_in(label, "test")
+    ]
+    return f"**Sources without a test clip:** {listed(absent)}." if absent else ""
+
+
+def _native_rates(results: Results) -> str:
+    human, ai = results.native_rates["human"], results.native_rates["ai"]
+    if set(human) == set(ai):
+        return ""
+    return (
+        f"**That music alone gives AI away.** Human files come at {_kilohertz(human)}, AI files at {_kilohertz(ai)}: "
+        "a detector may profit from that difference."
+    )
+
+
+def _kilohertz(rates: Sequence[int]) -> str:
+    return " and ".join(f"{rate / 1000:g}" for rate in rates) + " kHz"
+
+
+def _few_songs(results: Results) -> str:
+    songs = {label: results.count("songs", split="test", label=label) for label in theme.NAMES}
+    if min(songs.values()) >= FEW_SONGS:
+        return ""
+    area = results.headline.scores["roc_auc"]
+    return (
+        f"**Small differences.** {songs['human']} human and {songs['ai']} AI songs were tested; "
+        f"the AUC may lie anywhere from {area.low:.2f} to {area.high:.2f}."
+    )
+
+
+def _ranking(results: Results) -> str:
+    """Tell which detectors the headline one cannot be told from, and which did better."""
+    best, names = results.headline, {model.key: model.name for model in results.models}
+    equal, better = [], []
+    for pair in results.comparisons:
+        if best.key not in (pair.first, pair.second):
+            continue
+        mine = pair.first == best.key
+        if pair.low <= 0 <= pair.high:
+            equal.append(names[pair.second if mine else pair.first])
+        elif (pair.high < 0) == mine:
+            better.append(names[pair.second if mine else pair.first])
+    said = [f"On these clips it cannot be told from {_joined(equal)}."] if equal else []
+    said += [f"{_joined(better)} did better here."] if better else []
+    return f"**That {best.name} is the best.** {' '.join(said)}" if said else ""
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _encoder(results: Results) -> str:
+    if results.encoder.kind == "ast-pretrained":
+        return ""
+    return "**Anything about the pretrained AST.** Another encoder stood in for it."

@@ -1,0 +1,218 @@
+"""What the numbers say, in words: `Results` in, Markdown sentences out. Pages and report share them.
+
+Whatever comes from the user's files (sources, runs, paths) passes through `literal`.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.errors import printable
+from dashboard import theme
+from dashboard.results import Estimate, Model, Results
+
+NBSP = "\u00a0"
+JOINER = "\u2060"  # has no width; Streamlit looks for `:material/` even in code
+SHOWN = 6  # names in a sentence
+SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+
+
+def literal(name: str) -> str:
+    """Return a foreign name as Markdown that shows it letter by letter: a code span nothing inside can close.
+
+    Examples
+    --------
+    >>> literal("a `b` c")
+    '``a `b` c``'
+    """
+    safe = printable(name) or "(no name)"
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", safe)), default=0))
+    space = " " if safe.startswith("`") or safe.endswith("`") or safe.strip() != safe else ""
+    return f"{fence}{space}{safe}{space}{fence}".replace(":material/", f":{JOINER}material/")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return foreign names in one line; beyond a few, "and n of N more"."""
+    shown = ", ".join(literal(name) for name in names[:SHOWN])
+    rest = len(names) - SHOWN
+    return f"{shown} and {rest} more of {len(names)}" if rest > 0 else shown
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: `1 song`, `1,200 songs`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def percent(share: float) -> str:
+    """Return a share as a whole percentage; what is not all or nothing never reads as 0% or 100%.
+
+    Examples
+    --------
+    >>> percent(0.123), percent(0.9999), percent(0.0001), percent(0.0)
+    ('12%', '>99%', '<1%', '0%')
+    """
+    if 0 < share < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
+def decimals(found: Estimate) -> str:
+    """Return an estimate with its interval, which does not break: `0.943 [0.901, 0.970]`."""
+    return f"{found.value:.3f} [{found.low:.3f},{NBSP}{found.high:.3f}]"
+
+
+def percents(found: Estimate) -> str:
+    """Return an estimate with its interval, which does not break: `90% [81, 97]`."""
+    return f"{percent(found.value)} [{found.low * 100:.0f},{NBSP}{found.high * 100:.0f}]"
+
+
+def possible(found: Estimate, songs: int) -> Estimate:
+    """Return an estimate as it is; where its interval has no width, with what the rule of three allows.
+
+    Without a single error the bootstrap draws nothing but successes, and its interval says less than nothing; of
+    `songs` without an exception, up to 3 / `songs` may be exceptions at 95% (Hanley and Lippman-Hand 1983).
+    """
+    if found.high > found.low:
+        return found
+    allowed = min(1.0, 3 / max(songs, 1))
+    return Estimate(found.value, max(0.0, found.value - allowed), min(1.0, found.value + allowed))
+
+
+def interval(found: Estimate, results: Results, songs: int) -> str:
+    """Return a share with its interval in words: `10%; 95% interval 3% to 19%`."""
+    wide = possible(found, songs)
+    kind = f"{results.confidence:.0%} interval" if wide is found else f"no exception in {counted(songs, 'song')}, so"
+    return f"{percent(found.value)}; {kind} {percent(wide.low)} to {percent(wide.high)}"
+
+
+def auc_interval(found: Estimate, results: Results) -> str:
+    """Return an AUC's interval in words."""
+    if found.high > found.low:
+        return f"{results.confidence:.0%} interval {found.low:.3f} to {found.high:.3f}"
+    return "no pair in the wrong order: too few songs for an interval"
+
+
+def when(made: str) -> str:
+    """Return a UTC time as people write it; anything else as it stands."""
+    try:
+        return f"{datetime.fromisoformat(made):%d %B %Y, %H:%M} UTC".lstrip("0")
+    except ValueError:
+        return literal(made)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time: `12 s`, `3 min 20 s`, `1 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 1 else "<1 s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# The headline
+
+
+def recall(results: Results, model: Model, label: str) -> Estimate:
+    """Return the share of a class that a detector calls rightly, with an interval that has width."""
+    return possible(model.scores[f"recall_{label}"], results.count("songs", split="test", label=label))
+
+
+def accusation(results: Results) -> str:
+    """Say how often a person would be accused wrongly, and how often AI goes unnoticed."""
+    human, ai = (_per_hundred(recall(results, results.headline, label).complement) for label in theme.NAMES)
+    return f"Of 100 human clips, {human} would wrongly be called AI. Of 100 AI clips, {ai} would pass as human."
+
+
+def _per_hundred(found: Estimate) -> str:
+    low, value, high = (f"{share * 100:.0f}" for share in (found.low, found.value, found.high))
+    return f"about **{value}** ({low} to {high})"
+
+
+def meaning_of_auc(value: float) -> str:
+    """Say what an AUC means to someone who has never met one."""
+    return f"In {value * 100:.0f} of 100 pairs, the AI clip scores higher than the human clip. A coin would manage 50."
+
+
+def tested(results: Results, label: str) -> str:
+    """Say what the test clips of one class are."""
+    sources = results.sources_in(label, "test")
+    clips, songs = (results.count(unit, split="test", label=label) for unit in ("clips", "songs"))
+    return (
+        f"{theme.labelled(label)}: **{counted(clips, 'clip')}** from {counted(songs, 'song')}, "
+        f"{counted(len(sources), 'source')}: {listed(sources)}"
+    )
+
+
+def trained(results: Results) -> str:
+    """Say how much the detectors learned from."""
+    n = {
+        unit: [results.count(unit, split="train", label=label) for label in theme.NAMES] for unit in ("clips", "songs")
+    }
+    return (
+        f"Trained on {counted(sum(n['clips']), 'other clip')} ({n['clips'][0]:,} human, {n['clips'][1]:,} AI) "
+        f"from {counted(sum(n['songs']), 'other song')}"
+    )
+
+
+def embeddings_by(results: Results) -> str:
+    """Say who made the transformer embeddings (SPEC T4), as plain text: the reason may name the user's files."""
+    encoder = results.encoder
+    said = f"Transformer embeddings by: {encoder.name} ({encoder.description}), {encoder.mode}."
+    return f"{said} Not what was asked for: {encoder.reason.rstrip('.')}." if encoder.reason else said
+
+
+# Tables: one dictionary per row. Sources stand in cells that show plain text
+
+
+def detector_rows(results: Results) -> list[dict[str, str]]:
+    """Return every detector's figures with their intervals."""
+    columns = {"Accuracy": "accuracy", "F1 (macro)": "f1_macro", "AUC": "roc_auc"}
+    return [
+        {"Detector": model.name}
+        | {title: decimals(model.scores[field]) for title, field in columns.items()}
+        | {f"Recall {mark}": percents(recall(results, model, label)) for label, mark in theme.MARKS.items()}
+        | {f"Precision {mark}": percents(model.scores[f"precision_{label}"]) for label, mark in theme.MARKS.items()}
+        | {"Clips": f"{model.n:,}"}
+        for model in results.models
+    ]
+
+
+def source_rows(results: Results) -> list[dict[str, str]]:
+    """Return, per source of the test, how many of its clips each detector calls rightly."""
+    return [
+        {
+            "Class": f"{theme.SIGNS[source.label]} {theme.NAMES[source.label]}",
+            "Source": printable(source.source),
+            "Songs": f"{source.songs:,}",
+        }
+        | {model.name: f"{source.right[model.key]} of {source.clips}" for model in results.models}
+        for source in results.sources
+    ]
+
+
+def count_rows(results: Results) -> list[dict[str, str]]:
+    """Return clips and songs per class and source, one column per split."""
+    kinds = sorted({(cell.label, cell.source) for cell in results.cells}, key=lambda kind: (kind[0] == "ai", kind[1]))
+    return [
+        {"Class": f"{theme.SIGNS[label]} {theme.NAMES[label]}", "Source": printable(source)}
+        | {title: _cell(results, split, label, source) for split, title in SPLIT_NAMES.items()}
+        for label, source in kinds
+    ]
+
+
+def _cell(results: Results, split: str, label: str, source: str) -> str:
+    clips, songs = (results.count(unit, split=split, label=label, source=source) for unit in ("clips", "songs"))
+    return f"{counted(clips, 'clip')}, {counted(songs, 'song')}" if clips else "–"
+
+
+# Text alternatives: plain text, without Markdown
+
+
+def chart_alt(results: Results, field: str, what: str) -> str:
+    """Say what a chart of one figure shows, for those who cannot see it."""
+    values = ", ".join(f"{model.name} {decimals(model.scores[field])}" for model in results.models)
+    return f"{what} on {counted(results.headline.n, 'test clip')}, with intervals: {values}"
+
+
+def figure_alt(name: str) -> str:
+    """Say what a printed figure is, told by its file's name."""
+    return f"Printed figure: {printable(name).replace('_', ' ')}"

@@ -1,0 +1,385 @@
+"""The dashboard as its script runs it: what a reader sees of a run that is whole, half finished, damaged or hostile."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import pipeline
+from core.artifacts import Run
+from dashboard import data, figures, limits, sentences, theme
+from dashboard.results import Estimate, Results, parse
+from tests.invented_run import HOSTILE, SOURCES, invent
+
+ROOT = Path(__file__).resolve().parent.parent
+EVALUATE = "python -m scripts.pipeline run --run {} --only evaluate"
+HEAVY = ("torch", "transformers", "librosa", "sklearn", "scipy", "matplotlib", "numba")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return an evaluated run; tests that change files copy it."""
+    return invent(tmp_path_factory.mktemp("dashboard") / "artifacts", "evaluated")
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty artifacts folder that the dashboard reads."""
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    monkeypatch.setenv("SMD_ARTIFACTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def run(made: Run, artifacts: Path) -> Run:
+    """Return a copy of the evaluated run that a test may damage."""
+    return Run(shutil.copytree(made.folder, artifacts / made.name))
+
+
+@pytest.fixture
+def results(run: Run) -> Results:
+    return data.results(run)
+
+
+def opened(**query: str) -> AppTest:
+    """Return the dashboard after its first run; any traceback fails the test."""
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Return everything a reader can read, tables included."""
+    kinds = ("title", "subheader", "markdown", "caption", "text", "code", "warning", "info")
+    said = [element.value for kind in kinds for element in app.get(kind)]
+    said += [f"{metric.label} {metric.value}" for metric in app.metric]
+    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
+
+
+def rewrite(run: Run, change: Callable[[dict[str, Any]], object]) -> None:
+    value = json.loads(run.results_file.read_text())
+    change(value)
+    run.results_file.write_text(json.dumps(value))
+
+
+# A whole run
+
+
+def test_the_page_shows_the_numbers_of_the_results_file(run: Run) -> None:
+    value, page = json.loads(run.results_file.read_text()), words(opened())
+    best = max(value["models"].values(), key=lambda model: model["val"]["roc_auc"])["test"]
+    (tn, fp), (fn, tp) = best["confusion"]
+    assert f"Human clips called AI {fp} of {tn + fp}" in page
+    assert f"AI clips caught {tp} of {fn + tp}" in page
+    assert f"AUC {best['roc_auc']:.3f}" in page
+    for model in value["models"].values():
+        low, high = model["test"]["intervals"]["roc_auc"]
+        assert model["name"] in page
+        assert f"{model['test']['roc_auc']:.3f} [{low:.3f},\u00a0{high:.3f}]" in page
+    for source in value["sources"]:
+        assert f"{round(source['right']['cnn'] * source['clips'])} of {source['clips']}" in page
+
+
+def test_a_changed_results_file_shows_at_once(run: Run) -> None:
+    app = opened()
+    rewrite(run, lambda value: [model["test"].update(roc_auc=0.6543) for model in value["models"].values()])
+    assert "0.654" not in words(app)
+    assert "0.654" in words(app.run())
+
+
+def test_the_headline_detector_is_the_best_on_validation_not_on_test(run: Run) -> None:
+    def hybrid_leads_on_test_only(value: dict[str, Any]) -> None:
+        for name, model in value["models"].items():
+            model["val"]["roc_auc"] = 0.9 if name == "ae_classifier" else 0.7
+            model["test"]["roc_auc"] = 0.99 if name == "hybrid" else 0.8
+
+    rewrite(run, hybrid_leads_on_test_only)
+    assert "How well the AE classifier tells AI from human" in words(opened())
+
+
+def test_a_run_of_the_real_pipeline_opens(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(finished.folder.parent))
+    page = words(opened())
+    assert "How well the" in page
+    assert "cannot be shown" not in page
+
+
+def test_printed_figures_are_read_when_asked_for(run: Run) -> None:
+    app = opened()
+    assert not app.get("imgs")
+    printed = data.printed_figures(run)
+    assert {path.stem for path in printed} >= {"roc_curves", "confusion_matrices", "tsne"}
+    assert all(data.read_figure(path, run).startswith(b"\x89PNG") for path in printed)
+
+
+def test_half_a_picture_is_refused_by_name(run: Run) -> None:
+    path = run.figure("tsne")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(data.ArtifactError, match=r"tsne\.png: damaged"):
+        data.read_figure(path, run)
+
+
+# Which run
+
+
+def test_a_link_opens_the_run_it_names(run: Run, made: Run) -> None:
+    newer = Run(shutil.copytree(made.folder, run.folder.with_name("newer")))
+    newer.description.touch()
+    assert opened().selectbox(key="run").value == "newer"
+    app = opened(run=run.name)
+    assert app.selectbox(key="run").value == run.name
+    assert f"Run `{run.name}`" in words(app)
+
+
+def test_the_address_always_names_the_run(run: Run, made: Run) -> None:
+    shutil.copytree(made.folder, run.folder.with_name("other"))
+    app = opened()
+    assert app.query_params["run"] in (["evaluated"], ["other"], "evaluated", "other")
+    app.selectbox(key="run").select("evaluated").run()
+    assert app.query_params["run"] in (["evaluated"], "evaluated")
+
+
+def test_a_link_to_a_run_that_is_gone_says_so(run: Run) -> None:
+    app = opened(run="gone")
+    assert app.selectbox(key="run").value == run.name
+    assert "no run of the name" in words(app)
+
+
+# What is not there
+
+
+def test_without_any_run_the_page_says_how_to_make_one(artifacts: Path) -> None:
+    page = words(opened())
+    assert "there is no run here yet" in page
+    assert "python scripts/demo.py" in page
+
+
+def test_a_half_finished_run_says_what_is_done_and_what_to_type(artifacts: Path) -> None:
+    invent(artifacts, "half", only=("prepare", "autoencoder"))
+    app = opened()
+    assert list(app.dataframe[0].value["State"]) == ["✓ done"] * 2 + ["○ to do"] * 4
+    assert "2 of 6 phases are done" in words(app)
+    assert "python -m scripts.pipeline run --run half" in [code.value for code in app.code]
+
+
+def test_the_phases_are_those_of_the_pipeline() -> None:
+    assert tuple(data.PHASES) == pipeline.NAMES
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_text(path.read_text()[:500]),
+        lambda path: path.write_bytes(b"\xff\x00\xfe"),
+        lambda path: path.write_text("[]"),
+        lambda path: path.write_text(path.read_text().replace('"format": 1', '"format": 0', 1)),
+        lambda path: path.write_text(path.read_text().replace('"confusion"', '"confusing"')),
+    ],
+    ids=["cut", "bytes", "list", "older", "lacking"],
+)
+def test_damaged_results_become_one_sentence_and_the_command(run: Run, damage: Callable[[Path], object]) -> None:
+    damage(run.results_file)
+    app = opened()
+    assert "results.json: " in words(app)
+    assert EVALUATE.format(run.name) in [code.value for code in app.code]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value["models"].clear(),
+        lambda value: value["models"].update(unheard_of=value["models"]["cnn"]),
+        lambda value: value["models"]["cnn"]["test"].update(roc_auc=float("nan")),
+        lambda value: value["models"]["cnn"]["test"].update(confusion=[[1, 2], [3, -4]]),
+        lambda value: value["models"]["cnn"]["test"].pop("intervals"),
+        lambda value: value["data"]["counts"][0].update(split="exam"),
+        lambda value: value["encoder"].update(name=None),
+        lambda value: value["sources"][0].update(right=[]),
+    ],
+    ids=["no model", "unknown model", "nan", "negative", "no intervals", "split", "no encoder", "no recall"],
+)
+def test_results_that_make_no_sense_are_refused(run: Run, change: Callable[[dict[str, Any]], object]) -> None:
+    rewrite(run, change)
+    with pytest.raises(data.ArtifactError, match="damaged"):
+        data.results(run)
+
+
+@pytest.mark.parametrize("phase", ["hybrid", "evaluate"])
+def test_results_of_an_earlier_training_or_evaluation_are_marked(run: Run, phase: str) -> None:
+    assert "made again since" not in words(opened())
+    run.record(phase).unlink()
+    app = opened()
+    assert "made again since this evaluation" in words(app)
+    assert EVALUATE.format(run.name) in [code.value for code in app.code]
+
+
+def test_a_damaged_record_counts_as_not_done(run: Run) -> None:
+    run.record("hybrid").write_text(run.record("hybrid").read_text().replace('"seconds": ', '"seconds": "a", "b": '))
+    run.record("prepare").write_text("{")
+    assert [phase.done for phase in data.phases(run)] == [False, True, True, True, False, True]
+
+
+# Honesty
+
+
+def test_demo_numbers_say_what_they_are_on_every_page(artifacts: Path, made: Run) -> None:
+    demo = Run(shutil.copytree(made.folder, artifacts / "demo"))
+    assert "say nothing about real music" not in words(opened())
+    demo.description.write_text(demo.description.read_text().replace('"demo": false', '"demo": true'))
+    assert "say nothing about real music" in words(opened())
+
+
+def test_the_limits_come_from_the_numbers(run: Run) -> None:
+    said = "\n".join(limits.limits(data.results(run)))
+    assert all(f"`{source}`" in said for source in SOURCES[1])
+    assert "Human files come at 44.1 kHz, AI files at 32 kHz" in said
+    assert "20 human and 30 AI songs were tested" in said
+    assert "Every AI source in the test was also in the training" in said
+    assert "pretrained AST" in said
+
+
+def test_limits_that_do_not_hold_are_not_said(run: Run) -> None:
+    def widen(value: dict[str, Any]) -> None:
+        value["data"]["native_rates"] = {"human": [44100], "ai": [44100]}
+        value["encoder"]["kind"] = "ast-pretrained"
+        value["data"]["counts"].append({"split": "test", "label": "ai", "source": "new", "clips": 1, "songs": 1})
+        for cell in value["data"]["counts"]:
+            cell["songs"] *= 100
+
+    rewrite(run, widen)
+    said = "\n".join(limits.limits(data.results(run)))
+    for limit in ("kHz", "pretrained AST", "Small differences", "never heard"):
+        assert limit not in said
+
+
+def test_a_source_without_a_test_clip_is_named(run: Run) -> None:
+    lone = {"split": "train", "label": "ai", "source": "udio", "clips": 4, "songs": 4}
+    rewrite(run, lambda value: value["data"]["counts"].append(lone))
+    assert "**Sources without a test clip:** `udio`." in limits.limits(data.results(run))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(-0.1, 0.1, "cannot be told from CNN"), (-0.2, -0.1, "CNN did better"), (0.1, 0.2, "")],
+)
+def test_the_headline_detector_is_not_called_the_best_unless_it_is(
+    run: Run, low: float, high: float, said: str
+) -> None:
+    def compare(value: dict[str, Any]) -> None:
+        area = {"value": (low + high) / 2, "low": low, "high": high, "p_value": 0.5}
+        value["comparisons"] = [{**value["comparisons"][0], "first": "hybrid", "second": "cnn", "roc_auc": area}]
+        for name, model in value["models"].items():
+            model["val"]["roc_auc"] = 0.9 if name == "hybrid" else 0.8
+
+    rewrite(run, compare)
+    said_limits = "\n".join(limits.limits(data.results(run)))
+    assert said in said_limits
+    assert ("is the best" in said_limits) == bool(said)
+
+
+def test_no_error_among_ten_songs_is_not_certainty(results: Results) -> None:
+    perfect = Estimate(1.0, 1.0, 1.0)
+    assert sentences.interval(perfect, results, 10) == "100%; no exception in 10 songs, so 70% to 100%"
+    assert sentences.possible(perfect, 2) == Estimate(1.0, 0.0, 1.0)
+    assert sentences.possible(perfect.complement, 100).high == pytest.approx(0.03)
+
+
+def test_percentages_never_round_to_all_or_nothing() -> None:
+    assert [sentences.percent(share) for share in (0, 0.001, 0.5, 0.999, 1)] == ["0%", "<1%", "50%", ">99%", "100%"]
+
+
+# Names nobody should trust
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "`", "``a", " ", "", "a\nb", "\u202eevil"])
+def test_a_hostile_name_stays_inside_its_code_span(name: str) -> None:
+    shown = sentences.literal(name)
+    fence = shown[: len(shown) - len(shown.lstrip("`"))]
+    inside = shown[len(fence) : -len(fence)]
+    assert shown.endswith(fence)
+    assert all(len(part) != len(fence) for part in _ticks(inside))
+    assert ":material/" not in shown
+    assert inside.isprintable() or "\u2060" in inside
+
+
+def _ticks(text: str) -> Iterator[str]:
+    yield from "".join(c if c == "`" else " " for c in text).split()
+
+
+def test_hostile_sources_reach_the_page_as_plain_text_only(artifacts: Path) -> None:
+    invent(artifacts, "hostile", sources={0: HOSTILE[:2], 1: HOSTILE[2:]})
+    app = opened()
+    shown = [element.value for kind in ("markdown", "caption", "subheader", "title") for element in app.get(kind)]
+    assert all(any(sentences.literal(name) in text for text in shown) for name in HOSTILE)
+    for name in HOSTILE:
+        shown = [text.replace(sentences.literal(name), "") for text in shown]
+    assert not any(name in text for name in HOSTILE for text in shown)
+    assert not any(element.allow_html for element in app.markdown)
+
+
+def test_many_left_out_files_are_shown_as_n_of_many(artifacts: Path) -> None:
+    invent(artifacts, "many", skipped=450)
+    page = words(opened())
+    assert "200 of 450 files" in page
+
+
+# Colours and marks
+
+
+def test_the_theme_file_and_the_code_agree_on_the_class_colours() -> None:
+    text = (ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8")
+    assert f'blueTextColor = "{theme.HUMAN}"' in text
+    assert f'redTextColor = "{theme.AI}"' in text
+    assert f'chartCategoricalColors = ["{theme.HUMAN}", "{theme.AI}"' in text
+
+
+def test_classes_differ_in_shape_not_only_in_colour(results: Results) -> None:
+    recalls = {label: [sentences.recall(results, model, label) for model in results.models] for label in theme.NAMES}
+    chart = figures.recall_chart(results.models, recalls)
+    assert [trace.marker.symbol for trace in chart.data] == ["circle", "diamond"]
+    assert [trace.marker.color for trace in chart.data] == [theme.HUMAN, theme.AI]
+
+
+def test_whiskers_end_at_the_interval(results: Results) -> None:
+    (trace,) = figures.auc_chart(results.models, results.headline).data
+    for place, model in enumerate(results.models):
+        area = model.scores["roc_auc"]
+        assert trace.x[place] + trace.error_x.array[place] == pytest.approx(area.high)
+        assert trace.x[place] - trace.error_x.arrayminus[place] == pytest.approx(area.low)
+
+
+def test_charts_and_tables_have_text_alternatives(run: Run) -> None:
+    app = opened()
+    elements = [*app.get("plotly_chart"), *app.dataframe, *app.table]
+    assert len(elements) >= 7
+    assert all(element.proto.alt for element in elements)
+
+
+# Speed
+
+
+def test_opening_a_page_loads_no_model_library(run: Run) -> None:
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest;"
+        f"app = AppTest.from_file({str(ROOT / 'dashboard' / 'app.py')!r}, default_timeout=30).run();"
+        "assert not app.exception and app.metric;"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_result_without_a_detector_is_no_result(run: Run) -> None:
+    value = json.loads(run.results_file.read_text())
+    with pytest.raises(KeyError):
+        parse({**value, "models": {"cnn": {}}}, 5.0)
