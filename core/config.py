@@ -71,9 +71,10 @@ class SplitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """What all trainings share. `prescribed`: the schedules of SPEC A2, B1-B3 and H1 to the letter (see SPEC B4)."""
+    """What all trainings share. `prescribed`: SPEC A2, B1-B3 and H1 to the letter, nothing augmented (see SPEC B4)."""
 
     recipe: Literal["adapted", "prescribed"] = "adapted"
+    augment: bool = True  # begin spectrograms at another moment each time, and hide a stretch of time and of bands
     seed: int = bounded(0, 0, 2**31 - 1)
 
 
@@ -107,7 +108,7 @@ class AutoencoderConfig:
     reconstruction_weight: float = bounded(1.0, 0.0, 1e3)
     classification_weight: float = bounded(0.5, 0.0, 1e3)
     variants: bool = False  # also train reconstruction-only and human-only autoencoders and compare (SPEC A4)
-    recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=600)
+    recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=700)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +121,14 @@ class TransformerConfig:
     mode: Literal["auto", "frozen", "finetuned", "both"] = "auto"
     finetune_blocks: int = bounded(-1, -1, 48)  # last N blocks; -1: all
     backbone_rate: float = bounded(0.1, 1e-4, 10.0)  # learning rate of pretrained blocks, relative to the head's
-    small_hidden: int = bounded(192, 16, 1024)
-    small_layers: int = bounded(4, 1, 24)
-    small_heads: int = bounded(3, 1, 16)
+    small_hidden: int = bounded(128, 16, 1024)
+    small_layers: int = bounded(3, 1, 24)
+    small_heads: int = bounded(4, 1, 16)
     small_patch: int = bounded(16, 4, 64)  # mel bins and frames per patch
     small_stride: int = bounded(16, 2, 64)  # mel bins and frames from patch to patch
-    small_dropout: float = bounded(0.1, 0.0, 0.9)
+    small_dropout: float = bounded(0.2, 0.0, 0.9)
     hub_timeout: float = bounded(4.0, 0.1, 9.0)  # seconds before the hub counts as out of reach
-    recipe: Recipe = Recipe(learning_rate=5e-4, batch_size=32, epochs=30, patience=5, min_steps=800)
+    recipe: Recipe = Recipe(learning_rate=4e-4, batch_size=32, epochs=30, patience=5, min_steps=900)
     projection_recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
 
 
@@ -135,7 +136,7 @@ class TransformerConfig:
 class BaselinesConfig:
     """CNN and the two embedding classifiers (SPEC B)."""
 
-    cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=700)
+    cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=900)
     ae_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
     transformer_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
 
@@ -253,6 +254,7 @@ def _with_recipes(config: Config) -> Config:
     """Return the config with every schedule that has a prescribed form set to the form `train.recipe` names."""
     prescribed = config.train.recipe == "prescribed"
     default = Config()
+    config = replace(config, train=replace(config.train, augment=not prescribed))
     for (section, name), recipe in PRESCRIBED.items():
         chosen = recipe if prescribed else getattr(getattr(default, section), name)
         config = replace(config, **{section: replace(getattr(config, section), **{name: chosen})})

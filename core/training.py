@@ -114,18 +114,11 @@ class Training:
     augment: Augment | None = None  # of the first input, in training only
 
     @staticmethod
-    def of(
-        run: Run,
-        config: Config,
-        fingerprint: str,
-        name: str,
-        recipe: Recipe,
-        kind: str = "",
-        monitor: str = "val_accuracy",
-    ) -> "Training":
+    def of(run: Run, config: Config, fingerprint: str, name: str, recipe: Recipe, **others: Any) -> "Training":  # noqa: ANN401
         """Return a training whose files lie where the run keeps them; its kind is its name unless given."""
         best, last = run.checkpoint(f"{name}_best"), run.checkpoint(f"{name}_last")
-        return Training(name, kind or name, recipe, config, best, last, run.history(name), fingerprint, monitor)
+        named = {"name": name, "kind": name, "fingerprint": fingerprint} | others
+        return Training(recipe=recipe, config=config, best=best, last=last, history=run.history(name), **named)
 
     @property
     def files(self) -> list[Path]:

@@ -13,6 +13,12 @@ import json
 import logging
 import signal
 import sys
+
+if __name__ == "__main__":
+    from scripts import environment
+
+    environment.adopt()  # before torch is loaded
+
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -17,7 +17,7 @@ PACKAGES = {
 # core's rooms by floor. A room uses the floors below it and itself. A file's room is its first word:
 # core/audio_source.py is in `audio`, core/models/cnn.py is in `models`.
 FLOORS = (
-    {"errors", "progress", "device"},
+    {"errors", "progress", "device", "augmentation"},
     {"config", "storage"},
     {"artifacts", "containers", "features", "demo"},
     {"audio", "models", "metrics"},

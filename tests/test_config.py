@@ -71,6 +71,7 @@ def test_the_prescribed_recipe_is_the_specifications_to_the_letter() -> None:
     assert config.baselines.transformer_classifier == prescribed(1e-3, 64, 30, 5)
     assert config.hybrid.recipe == prescribed(5e-4, 64, 30, 7)
     assert config.autoencoder.recipe == prescribed(1e-4, 32, 50, 5)
+    assert not config.train.augment
     assert with_settings(config, ["train.recipe=adapted"]) == Config()
 
 

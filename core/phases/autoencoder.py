@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from core import plots, storage
 from core.artifacts import LABELS, Dataset, Run
+from core.augmentation import roll_log_mel
 from core.config import AutoencoderConfig, Config
 from core.data import SpectrogramDataset
 from core.device import Device, choose_device
@@ -41,7 +42,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     """Train the autoencoder, and the single-task ones if asked; write latents, reconstruction errors and figures."""
     dataset, device = run.read_dataset(), choose_device()
     settings = config.autoencoder
-    training = Training.of(run, config, fingerprint, NAME, settings.recipe, kind="autoencoder", monitor="val_loss")
+    training = _training(run, config, fingerprint, NAME)
     model, state = _train(dataset, device, training, settings, humans_only=False)
     errors, latents = _encode(model, dataset, device)
     storage.write_npz(run.ae_latents, run.split_arrays(dataset.clips, latents))
@@ -55,6 +56,13 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     test = dataset.rows("test")
     sentence = f"test reconstruction error {errors[test].mean():.3f}, mean spectrogram {baseline[test].mean():.3f}"
     return Made(files, (sentence,))
+
+
+def _training(run: Run, config: Config, fingerprint: str, name: str) -> Training:
+    """Return the training of an autoencoder; it must rebuild what it sees, so nothing is hidden from it."""
+    augment = roll_log_mel if config.train.augment else None
+    others = {"kind": "autoencoder", "monitor": "val_loss", "augment": augment}
+    return Training.of(run, config, fingerprint, name, config.autoencoder.recipe, **others)
 
 
 def objective(model: MultiTaskAutoencoder, settings: AutoencoderConfig) -> Objective:
@@ -127,9 +135,7 @@ def _train_variants(run: Run, config: Config, fingerprint: str, dataset: Dataset
     arrays: dict[str, Array] = {}
     for name, (classification, humans_only) in VARIANTS.items():
         settings = AutoencoderConfig(latent=config.autoencoder.latent, classification_weight=classification)
-        training = Training.of(
-            run, config, fingerprint, f"ae_{name}", config.autoencoder.recipe, kind="autoencoder", monitor="val_loss"
-        )
+        training = _training(run, config, fingerprint, f"ae_{name}")
         model, _ = _train(dataset, device, training, settings, humans_only=humans_only)
         errors, latents = _encode(model, dataset, device)
         arrays |= run.split_arrays(dataset.clips, latents, f"{name}_latent_")

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, TensorDataset
 from core import plots, storage
 from core.artifacts import DETECTORS, SPLITS, Run
 from core.artifacts import Dataset as Clips
+from core.augmentation import augment_log_mel
 from core.config import Config, Recipe
 from core.data import SpectrogramDataset
 from core.device import Device, choose_device
@@ -34,7 +35,8 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     files: list[Path] = []
     for name, values in inputs.items():
         recipe: Recipe = getattr(config.baselines, name)
-        training = Training.of(run, config, fingerprint, name, recipe)
+        augment = augment_log_mel if name == "cnn" and config.train.augment else None
+        training = Training.of(run, config, fingerprint, name, recipe, augment=augment)
         model, state = train_on(name, values, dataset, training, device)
         probabilities |= run.split_arrays(dataset.clips, probability_of_ai(name, model, values, device), f"{name}_")
         states[DETECTORS[name]] = state

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from core import checkpoints, storage
 from core.artifacts import SPLITS, Clip, Run
+from core.augmentation import augment_filterbank
 from core.config import Config
 from core.device import Device, choose_device
 from core.models.transformer import DESCRIPTIONS, Encoder, EncoderOutput, build
@@ -119,7 +120,9 @@ def _training(work: Work, mode: str) -> Training:
     settings = work.config.transformer
     frozen = mode == "frozen"
     recipe, kind = (settings.projection_recipe, "projection") if frozen else (settings.recipe, "transformer")
-    return Training.of(work.run, work.config, work.fingerprint, f"transformer_{mode}", recipe, kind)
+    augment = augment_filterbank if work.config.train.augment and not frozen else None
+    name = f"transformer_{mode}"
+    return Training.of(work.run, work.config, work.fingerprint, name, recipe, kind=kind, augment=augment)
 
 
 # Frozen

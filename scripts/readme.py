@@ -1,0 +1,57 @@
+"""Write the reference run's results into README.md: `python -m scripts.readme`. No number there is typed (SPEC E6)."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.artifacts import ROOT
+
+README = ROOT / "README.md"
+REFERENCE = ROOT / "artifacts" / "reference" / "results.json"  # of the run on the real clips; the only part in git
+BEGIN, END = "<!-- results: written by `python -m scripts.readme` -->", "<!-- end of results -->"
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Return the README's words and table for a results file."""
+    test = next(iter(results["models"].values()))["test"]
+    encoder = results["encoder"]
+    lines = [
+        f"Test split: {test['n']} clips of {test['songs']} songs, none of them in training. "
+        f"In brackets: {results['confidence']:.0%} intervals, bootstrap over songs.",
+        "",
+        "| Model | AUC | Accuracy | AI caught | Human called AI |",
+        "|---|---|---|---|---|",
+    ]
+    for model in sorted(results["models"].values(), key=lambda model: -model["val"]["roc_auc"]):
+        found = model["test"]
+        low, high = found["intervals"]["recall_human"]
+        cells = [_share(found, "roc_auc", ".3f"), _share(found, "accuracy"), _share(found, "recall_ai")]
+        accused = f"{1 - found['recall_human']:.0%} [{1 - high:.0%}, {1 - low:.0%}]"
+        lines.append(f"| {model['name']} | {' | '.join(cells)} | {accused} |")
+    lines += ["", f"Sorted by validation AUC. Transformer embeddings: {encoder['description']} ({encoder['mode']})."]
+    return "\n".join(lines)
+
+
+def _share(found: Mapping[str, Any], field: str, form: str = ".0%") -> str:
+    low, high = found["intervals"][field]
+    return f"{found[field]:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def with_results(readme: str, results: Mapping[str, Any]) -> str:
+    """Return the README with its block of results written anew."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+
+
+def main(readme: Path = README, reference: Path = REFERENCE) -> int:
+    """Rewrite the block; return the exit code."""
+    results = json.loads(reference.read_text(encoding="utf-8"))
+    readme.write_text(with_results(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
