@@ -23,6 +23,7 @@ from torch import nn
 
 from core import metrics, projection, storage
 from core.artifacts import artifacts_folder
+from core.batches import MicroBatch, Objective, cross_entropy
 from core.config import Config, Recipe
 from core.device import choose_device, peak_memory_mb
 from core.errors import ArtifactError
@@ -31,7 +32,7 @@ from core.models import build, frames
 from core.models import transformer as encoders
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.phases import autoencoder, prepare, transformer
-from core.training import MicroBatch, Objective, cross_entropy, planned_epochs
+from core.training import planned_epochs
 
 REPEATS = 3  # after one that warms up; the median counts
 NATIVE_RATE = 44_100  # Hz of the clips that the reading is timed on

@@ -7,21 +7,9 @@ import numpy as np
 import pytest
 
 from core.config import SplitConfig
-from core.data import (
-    Place,
-    SpectrogramDataset,
-    check_split,
-    count_table,
-    folders,
-    group_of,
-    join_identical,
-    manifest,
-    missing_sources,
-    read_manifest,
-    source_of,
-    split_songs,
-)
+from core.data import Place, SpectrogramDataset, folders, group_of, manifest, read_manifest, source_of
 from core.errors import ConfigError, DataError
+from core.splits import check_split, count_table, join_identical, missing_sources, split_songs
 
 
 def songs(rng: np.random.Generator, count: int) -> tuple[list[int], list[str], list[str]]:

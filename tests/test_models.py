@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from core import checkpoints
+from core.batches import logits_of
 from core.config import Config, with_settings
 from core.device import Device
 from core.errors import ArtifactError
@@ -17,7 +18,6 @@ from core.models.hybrid import AttentionFusion, HybridClassifier
 from core.models.normalise import Normalise
 from core.models.transformer import small
 from core.phases.autoencoder import objective
-from core.training import logits_of
 
 CONFIG = with_settings(
     Config(), ["transformer.small_hidden=32", "transformer.small_heads=2", "transformer.small_layers=1"]

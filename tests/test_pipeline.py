@@ -19,7 +19,8 @@ from core.artifacts import DETECTORS, SPLITS, PhaseRecord, Run
 from core.config import Config
 from core.data import Place
 from core.errors import ArtifactError, DataError, DetectorError, ResourceError
-from core.phases.evaluate import attention_sentences, comparison_table
+from core.phases.evaluate import comparison_table
+from core.phases.evaluate_attention import attention_sentences
 from core.phases.prepare import bytes_needed
 from core.pipeline import NAMES, PHASES, execute, statuses
 from scripts import pipeline as command

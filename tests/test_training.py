@@ -11,25 +11,13 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from core import training as loop
+from core.batches import MicroBatch, cross_entropy, evaluate, predict, recalibrate
 from core.config import Config, Recipe
 from core.device import Device, choose_device
 from core.errors import ResourceError
 from core.models.classifiers import EmbeddingClassifier
 from core.models.cnn import CNN
-from core.training import (
-    MicroBatch,
-    State,
-    Training,
-    cross_entropy,
-    evaluate,
-    evaluation_loader,
-    fit,
-    planned_epochs,
-    predict,
-    recalibrate,
-    train_baseline,
-    training_loader,
-)
+from core.training import State, Training, evaluation_loader, fit, planned_epochs, train_baseline, training_loader
 
 CPU = Device("cpu", None, "CPU in float32")
 

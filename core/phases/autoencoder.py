@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from core import plots, storage
 from core.artifacts import LABELS, Dataset, Run
 from core.augmentation import roll_log_mel
+from core.batches import Batch, Losses, Objective, predict
 from core.config import AutoencoderConfig, Config
 from core.data import SpectrogramDataset
 from core.device import Device, choose_device
@@ -18,17 +19,7 @@ from core.models import build
 from core.models.autoencoder import AutoencoderOutput, MultiTaskAutoencoder
 from core.phases import Made, command, save_figures
 from core.storage import Array
-from core.training import (
-    Batch,
-    Losses,
-    Objective,
-    State,
-    Training,
-    evaluation_loader,
-    predict,
-    train_baseline,
-    training_loader,
-)
+from core.training import State, Training, evaluation_loader, train_baseline, training_loader
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from core import plots, storage
 from core.artifacts import DETECTORS, SPLITS, Run
 from core.artifacts import Dataset as Clips
 from core.augmentation import augment_log_mel
+from core.batches import predict
 from core.config import Config, Recipe
 from core.data import SpectrogramDataset
 from core.device import Device, choose_device
@@ -19,7 +20,7 @@ from core.models.classifiers import EmbeddingClassifier
 from core.models.cnn import CNN
 from core.phases import Made, command, save_figures
 from core.storage import Array
-from core.training import State, Training, evaluation_loader, predict, train_baseline, training_loader
+from core.training import State, Training, evaluation_loader, train_baseline, training_loader
 
 
 def run(run: Run, config: Config, fingerprint: str) -> Made:

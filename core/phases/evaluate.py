@@ -1,7 +1,6 @@
 """P5: one results file, and every table and figure from it (SPEC E, H2, H3)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core import metrics, plots, projection, storage
+from core import metrics, storage
 from core.artifacts import (
     COMPARISON_COLUMNS,
     DETECTORS,
@@ -23,40 +22,11 @@ from core.artifacts import (
     SPLITS,
     Run,
 )
-from core.config import Config, EvaluationConfig
-from core.data import count_table, missing_sources
-from core.phases import Made, command, save_figures
-from core.storage import Array
-
-BRANCHES = {"autoencoder": "Autoencoder", "transformer": "Transformer"}
-UNDECIDED = 0.05  # a clip whose two fusion weights are both within this of one half attends to neither
-
-
-class Evidence:
-    """Everything the earlier phases left behind, in row order."""
-
-    def __init__(self, run: Run, config: Config) -> None:
-        self.run, self.config, self.settings = run, config, config.evaluation
-        self.clips = run.read_clips()
-        self.labels = np.array([clip.label for clip in self.clips])
-        self.groups = np.array([clip.group for clip in self.clips])
-        self.splits = np.array([clip.split for clip in self.clips])
-        self.encoder: dict[str, Any] = storage.read_json(run.transformer_note, run.remedy("transformer"))
-        self.probabilities = {name: self._probability(name) for name in DETECTORS}
-        self.concatenation = self.fusion("concatenation_probability")
-
-    def _probability(self, name: str) -> Array:
-        if name == "hybrid":
-            return self.fusion("hybrid_probability")
-        return self.run.read_splits(self.run.baseline_probabilities, "baselines", f"{name}_")
-
-    def fusion(self, name: str) -> Array:
-        """Return an array of the hybrid phase."""
-        return self.run.read_splits(self.run.fusion, "hybrid", f"{name}_")
-
-    def test(self, values: Array) -> Array:
-        """Return the rows of the test split."""
-        return values[self.splits == "test"]  # type: ignore[no-any-return]
+from core.config import Config
+from core.phases import Made, command, evaluate_figures, save_figures
+from core.phases.evaluate_attention import attention_results
+from core.phases.evaluate_evidence import BRANCHES, Evidence, compare, evaluate_model
+from core.splits import count_table, missing_sources
 
 
 def run(run: Run, config: Config, fingerprint: str) -> Made:
@@ -83,7 +53,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         results["end_to_end"] = _end_to_end_results(evidence)
     if config.autoencoder.variants:
         results["autoencoder_variants"] = _variant_results(evidence)
-    figures, points = _figures(evidence, models)
+    figures, points = evaluate_figures.draw(evidence, models)
     storage.write_npz(run.tsne, points)
     files = save_results(run, results, evidence)
     best = max(models.values(), key=lambda model: model["test"]["roc_auc"])
@@ -92,15 +62,6 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
 
 
 # Measuring
-
-
-def evaluate_model(labels: Array, probabilities: Array, groups: Array, settings: EvaluationConfig) -> dict[str, Any]:
-    """Return one model's figures on one split with their intervals over songs (SPEC E1, Q1)."""
-    scores = metrics.score(labels, probabilities, settings.threshold)
-    intervals = metrics.song_bootstrap(
-        labels, probabilities, groups, settings.threshold, settings.bootstraps, settings.confidence, seed=0
-    )
-    return {**scores._asdict(), "songs": len(np.unique(groups)), "intervals": intervals}
 
 
 def _model_results(evidence: Evidence, name: str) -> dict[str, Any]:
@@ -113,27 +74,17 @@ def _model_results(evidence: Evidence, name: str) -> dict[str, Any]:
     return results
 
 
-def _compare(evidence: Evidence, first: Array, second: Array) -> dict[str, Any]:
-    """Return a paired comparison of two models on the test split."""
-    settings, test = evidence.settings, evidence.test
-    found = metrics.paired_difference(
-        test(evidence.labels), test(first), test(second), test(evidence.groups),
-        settings.threshold, settings.bootstraps, settings.confidence, seed=0,
-    )  # fmt: skip
-    return asdict(found)
-
-
 def _end_to_end_results(evidence: Evidence) -> dict[str, Any]:
     """Return the hybrid fine-tuned end to end on the test split, and compared with the one that was not (SPEC H4)."""
     probability, test = evidence.fusion("end_to_end_probability"), evidence.test
     scores = evaluate_model(test(evidence.labels), test(probability), test(evidence.groups), evidence.settings)
-    return {"test": scores, "against_hybrid": _compare(evidence, probability, evidence.probabilities["hybrid"])}
+    return {"test": scores, "against_hybrid": compare(evidence, probability, evidence.probabilities["hybrid"])}
 
 
 def _comparisons(evidence: Evidence) -> list[dict[str, Any]]:
     """Return every two models compared on the same test clips."""
     return [
-        {"first": a, "second": b, **_compare(evidence, evidence.probabilities[a], evidence.probabilities[b])}
+        {"first": a, "second": b, **compare(evidence, evidence.probabilities[a], evidence.probabilities[b])}
         for a, b in combinations(DETECTORS, 2)
     ]
 
@@ -224,85 +175,6 @@ def _phase_results(run: Run) -> dict[str, dict[str, Any]]:
     return {r.phase: {"seconds": r.seconds, "peak_mb": r.peak_mb, "device": r.device} for r in records if r}
 
 
-# The hybrid's attention
-
-
-def attention_results(evidence: Evidence) -> dict[str, Any]:
-    """Return the fusion weights per class, whether they differ, and what removing a branch does (SPEC H2, H3)."""
-    weights = evidence.fusion("hybrid_weights")
-    labels, groups = evidence.test(evidence.labels), evidence.test(evidence.groups)
-    of_ae = evidence.test(weights)[:, 0]
-    difference = metrics.class_difference(of_ae, labels, groups)
-    undecided = np.flatnonzero((evidence.splits == "test") & (np.abs(weights[:, 0] - 0.5) < UNDECIDED))
-    against = _compare(evidence, evidence.probabilities["hybrid"], evidence.concatenation)
-    found = {
-        "mean_weights": {name: _mean_weights(evidence, weights, place) for place, name in enumerate(BRANCHES)},
-        "difference": asdict(difference),
-        "undecided": [evidence.clips[row].path for row in undecided],
-        "undecided_within": UNDECIDED,
-        "against_concatenation": against,
-        "without": {name: _without(evidence, name) for name in BRANCHES},
-    }
-    return {**found, "sentences": attention_sentences(found, len(labels))}
-
-
-def _mean_weights(evidence: Evidence, weights: Array, branch: int) -> dict[str, Any]:
-    """Return a branch's mean weight over the test clips of each class."""
-    settings, found = evidence.settings, {}
-    for label, name in enumerate(LABELS):
-        rows = (evidence.splits == "test") & (evidence.labels == label)
-        mean = metrics.song_mean(
-            weights[rows, branch], evidence.groups[rows], settings.bootstraps, settings.confidence, 0
-        )
-        found[name] = mean._asdict()
-    return found
-
-
-def _without(evidence: Evidence, branch: str) -> dict[str, Any]:
-    """Return what the hybrid does when a branch says the same of every clip."""
-    probability = evidence.fusion(f"hybrid_without_{branch}")
-    labels, groups, whole = (
-        evidence.test(evidence.labels),
-        evidence.test(evidence.groups),
-        evidence.probabilities["hybrid"],
-    )
-    result = evaluate_model(labels, evidence.test(probability), groups, evidence.settings)
-    moved = np.abs(evidence.test(probability) - evidence.test(whole))
-    threshold = evidence.settings.threshold
-    turned = metrics.predict(evidence.test(probability), threshold) != metrics.predict(evidence.test(whole), threshold)
-    return {**result, "mean_change": float(moved.mean()), "verdicts_changed": int(turned.sum())}
-
-
-def attention_sentences(found: Mapping[str, Any], n: int) -> list[str]:
-    """Put the attention analysis into words; every number is from the data."""
-    ae, trans = (found["mean_weights"][branch] for branch in BRANCHES)
-    said = [
-        f"On {ae[label]['n']} {word} test clips the hybrid attends {ae[label]['mean']:.0%} to the autoencoder "
-        f"and {trans[label]['mean']:.0%} to the transformer."
-        for label, word in zip(LABELS, ("human", "AI"), strict=True)
-    ]
-    difference = found["difference"]
-    verb = "differ" if difference["p_value"] < 0.05 else "do not differ detectably"
-    said.append(
-        f"The weights {verb} between the classes (Mann-Whitney on {difference['songs_human']} human and "
-        f"{difference['songs_ai']} AI songs, p = {difference['p_value']:.2g}; "
-        f"Cliff's delta {difference['effect']:+.2f}, {difference['size']})."
-    )
-    said.append(f"{len(found['undecided'])} of {n} test clips are undecided between the two branches.")
-    area = found["against_concatenation"]["roc_auc"]
-    better = "better than" if area["low"] > 0 else "worse than" if area["high"] < 0 else "not distinguishable from"
-    said.append(
-        f"Attention fusion is {better} plain concatenation: AUC {area['value']:+.3f} "
-        f"[{area['low']:+.3f}, {area['high']:+.3f}], p = {area['p_value']:.2g}."
-    )
-    said += [
-        f"Without the {branch}, the hybrid's AUC is {found['without'][branch]['roc_auc']:.3f} "
-        f"and {found['without'][branch]['verdicts_changed']} of {n} verdicts change."
-        for branch in BRANCHES
-    ]
-    return said
-
-
 # Writing
 
 
@@ -349,70 +221,6 @@ def _weights(evidence: Evidence) -> list[list[Any]]:
         [clip.path, LABELS[clip.label], clip.split, *(f"{w:.6f}" for w in row)]
         for clip, row in zip(evidence.clips, weights, strict=True)
     ]
-
-
-def _figures(evidence: Evidence, models: Mapping[str, Any]) -> tuple[dict[Path, Any], dict[str, Array]]:
-    """Draw the printed figures of the test split; return them with the t-SNE points they show."""
-    run, labels = evidence.run, evidence.test(evidence.labels)
-    names = {DETECTORS[name]: name for name in models}
-    intervals = {shown: models[name]["test"]["intervals"] for shown, name in names.items()}
-    scores = {
-        shown: metrics.Scores(**{field: models[name]["test"][field] for field in metrics.Scores._fields})
-        for shown, name in names.items()
-    }
-    weights = evidence.test(evidence.fusion("hybrid_weights"))
-    tsne_figures, points = _tsne_figures(evidence)
-    figures = {
-        run.figure("confusion_matrices"): plots.visualize_confusion_matrix(
-            {shown: (score.confusion, score.accuracy) for shown, score in scores.items()}
-        ),
-        run.figure("roc_curves"): plots.plot_roc_curves(
-            labels,
-            {shown: evidence.test(evidence.probabilities[name]) for shown, name in names.items()},
-            {shown: found["roc_auc"] for shown, found in intervals.items()},
-        ),
-        run.figure("metrics_comparison"): plots.plot_metrics_comparison(scores, intervals),
-        run.figure("attention"): plots.plot_attention(_attention_bars(evidence)),
-        run.figure("attention_heatmap"): plots.plot_attention_heatmap(weights, labels, list(BRANCHES.values())),
-        **tsne_figures,
-    }
-    return figures, points
-
-
-def _attention_bars(evidence: Evidence) -> dict[str, tuple[metrics.SongMean, metrics.SongMean]]:
-    weights = evidence.fusion("hybrid_weights")
-    bars = {}
-    for place, shown in enumerate(BRANCHES.values()):
-        human, ai = (metrics.SongMean(**found) for found in _mean_weights(evidence, weights, place).values())
-        bars[shown] = (human, ai)
-    return bars
-
-
-def _tsne_figures(evidence: Evidence) -> tuple[dict[Path, Any], dict[str, Array]]:
-    """Project test clips only: a model has been taught to separate its training clips, and they would flatter it."""
-    run, settings = evidence.run, evidence.settings
-    test = np.flatnonzero(evidence.splits == "test")
-    rows = test[projection.subsample(evidence.labels[test], settings.tsne_clips, seed=0)]
-    embeddings = {
-        "ae": run.read_splits(run.ae_latents, "autoencoder"),
-        "transformer": run.read_splits(run.transformer_embeddings, "transformer"),
-        "hybrid": evidence.fusion("hybrid_fused"),
-    }
-    modes: Sequence[str] = evidence.encoder["modes"]
-    if len(modes) > 1:
-        embeddings |= {mode: run.read_splits(run.transformer_embeddings, "transformer", f"{mode}_") for mode in modes}
-    points = {
-        name: projection.tsne(values[rows], settings.tsne_perplexity, seed=0) for name, values in embeddings.items()
-    }
-    labels, perplexity = evidence.labels[rows], projection.usable_perplexity(len(rows), settings.tsne_perplexity)
-    encoder = evidence.encoder["name"]
-    shown = {"ae": "Autoencoder latent", "transformer": encoder, "hybrid": "Hybrid, fused"}
-    titled = {f"{title} ({embeddings[name].shape[1]})": points[name] for name, title in shown.items()}
-    figures = {run.figure("tsne"): plots.plot_tsne(titled, labels, perplexity)}
-    if len(modes) > 1:
-        both = {f"{encoder}, {mode}": points[mode] for mode in modes}
-        figures[run.figure("tsne_transformer_modes")] = plots.plot_tsne(both, labels, perplexity)
-    return figures, points | {"rows": rows}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from torch.utils.data import TensorDataset
 
 from core import checkpoints, storage
 from core.artifacts import SPLITS, Dataset, Run
+from core.batches import predict
 from core.config import Config
 from core.device import Device, choose_device
 from core.models import build
@@ -17,7 +18,7 @@ from core.models.hybrid import BRANCHES, EndToEndHybrid, HybridClassifier, Hybri
 from core.models.transformer import Encoder
 from core.phases import Made, command
 from core.storage import Array
-from core.training import Training, evaluation_loader, predict, train_baseline, training_loader
+from core.training import Training, evaluation_loader, train_baseline, training_loader
 
 FUSIONS = ("hybrid", "concatenation")
 BLOCK = 256  # clips whose filterbanks are in memory at once

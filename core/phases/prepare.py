@@ -17,11 +17,12 @@ from core import storage
 from core.artifacts import CLIP_COLUMNS, SKIPPED_COLUMNS, SPLITS, Clip, Run
 from core.audio import read_clip
 from core.config import Config
-from core.data import Candidate, Place, count_table, join_identical, missing_sources, split_songs
+from core.data import Candidate, Place
 from core.errors import AudioError, DataError, printable
 from core.features import ast_filterbank, log_mel
 from core.phases import Made, command
 from core.progress import progress
+from core.splits import count_table, join_identical, missing_sources, split_songs
 from core.storage import Array, Stream
 
 log = logging.getLogger(__name__)

@@ -18,12 +18,13 @@ from torch.utils.data import Dataset, TensorDataset
 from core import checkpoints, storage
 from core.artifacts import SPLITS, Clip, Run
 from core.augmentation import augment_filterbank
+from core.batches import predict
 from core.config import Config
 from core.device import Device, choose_device
 from core.models.transformer import DESCRIPTIONS, Encoder, EncoderOutput, build
 from core.phases import Made, command
 from core.storage import Array
-from core.training import Training, evaluation_loader, predict, train_baseline, training_loader
+from core.training import Training, evaluation_loader, train_baseline, training_loader
 
 log = logging.getLogger(__name__)
 
