@@ -177,12 +177,12 @@ def execute(
             locks.enter_context(storage.lock(run.lock(phase.name)))
         if len(selected) == len(PHASES):
             storage.sweep(run.folder)
-        run.write_description({**place_values(place)}, config, demo=demo)
         for name in force:
             _forget(run, phase_named(name))
         for phase in PHASES:
             if phase.name in needed:
                 _require(run, status(phase, run, config, place))
+        run.write_description(place_values(place), config, demo=demo)
         for phase in selected:
             _execute_phase(run, config, place, phase)
 

@@ -136,7 +136,7 @@ def write_npy(path: Path, array: Array | Stream) -> None:
 
 def _write_array(file: Any, array: Array | Stream) -> None:  # noqa: ANN401 - a file or a member of an archive
     if not isinstance(array, Stream):
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
         return
     description = np.lib.format.dtype_to_descr(np.dtype(array.dtype))
     header = {"descr": description, "fortran_order": False, "shape": array.shape}

@@ -20,7 +20,12 @@ RUN = "demo"
 SONGS_PER_CLASS = 60
 CLIPS_PER_SONG = 2
 SEED = 0
-DEMO_SETTINGS: tuple[str, ...] = ()  # `--set` pairs that keep the demo short
+DEMO_SETTINGS = (  # fewer steps than a real run, and no question to the hub: minutes, not an evening
+    "transformer.weights=scratch",
+    "autoencoder.recipe.min_steps=150",
+    "transformer.recipe.min_steps=150",
+    "baselines.cnn.min_steps=180",
+)
 
 
 def main() -> int:

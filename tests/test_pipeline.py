@@ -12,13 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 from sklearn.metrics import roc_auc_score
+from transformers import ASTConfig, ASTModel
 
 from core import checkpoints, storage
 from core.artifacts import DETECTORS, SPLITS, PhaseRecord, Run
 from core.config import Config
 from core.data import Place
-from core.errors import ArtifactError, DataError, DetectorError, ResourceError
+from core.errors import ArtifactError, DataError, DetectorError, ResourceError, WeightsError
+from core.models.transformer import Encoder
 from core.phases.evaluate import comparison_table
 from core.phases.evaluate_attention import attention_sentences
 from core.phases.prepare import bytes_needed
@@ -275,6 +278,58 @@ def test_the_plan_tells_what_stands_after_an_invalid_phase(copy: Run, demo_place
     assert found["baselines"].reason == "after autoencoder"
 
 
+# What settings add
+
+
+def test_single_task_autoencoders_and_end_to_end_tuning_are_made_and_compared(copy: Run, demo_place: Place) -> None:
+    settings = ["autoencoder.variants=true", "hybrid.end_to_end=true", "hybrid.end_to_end_recipe.epochs=1"]
+    execute(copy, small_config(*settings), demo_place)
+    results = copy.read_results()
+    variants = {found["variant"]: found for found in results["autoencoder_variants"]}
+    assert set(variants) == {"multitask", "reconstruction", "human_only"}
+    assert all(0 <= found["probe_auc"] <= 1 and found["test_mse"] > 0 for found in variants.values())
+    assert variants["multitask"]["test_mse"] == pytest.approx(results["reconstruction"]["test_mse"])
+    assert results["end_to_end"]["test"]["n"] == 8
+    assert copy.checkpoint("hybrid_end_to_end_best").exists()
+
+
+def test_pretrained_weights_from_a_local_folder_take_the_same_path_and_are_called_ast(
+    copy: Run, demo_place: Place, tmp_path: Path
+) -> None:
+    sizes = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
+    ASTModel(ASTConfig(**sizes)).save_pretrained(tmp_path / "weights")
+    execute(copy, small_config(f"transformer.weights={tmp_path / 'weights'}"), demo_place)
+    encoder = copy.read_results()["encoder"]
+    assert (encoder["kind"], encoder["name"], encoder["reason"]) == ("ast-pretrained", "AST", "")
+    assert encoder["modes"] == ["frozen"] or torch.cuda.is_available()
+    loaded, _ = checkpoints.load(copy.checkpoint("transformer_best"), "")
+    assert isinstance(loaded, Encoder)
+    clips, filterbanks = copy.read_clips(), storage.read_npy(copy.filterbank, "")
+    with torch.inference_mode():
+        embedding = loaded(torch.from_numpy(filterbanks[:4].astype(np.float32))).embedding
+    stored = torch.from_numpy(copy.read_splits(copy.transformer_embeddings, "")[:4])
+    torch.testing.assert_close(embedding, stored, atol=0.05, rtol=0.05)  # bfloat16 where the CPU has it
+    assert len(clips) == 48
+
+
+def test_weights_that_a_user_names_and_that_are_not_there_stop_the_run(copy: Run, demo_place: Place) -> None:
+    with pytest.raises(WeightsError, match="there is no such folder"):
+        execute(copy, small_config("transformer.weights=./nowhere/at/all"), demo_place)
+
+
+def test_a_hub_out_of_reach_goes_on_with_the_small_transformer_and_says_why(
+    copy: Run, demo_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise WeightsError("MIT/ast", "the hub cannot give it (no network)", "Name a folder")
+
+    monkeypatch.setattr("core.models.transformer.load_backbone", unreachable)
+    execute(copy, small_config("transformer.weights=MIT/ast"), demo_place)
+    encoder = copy.read_results()["encoder"]
+    assert encoder["kind"] == "ast-small-scratch"
+    assert "the hub cannot give it" in encoder["reason"]
+
+
 # Data as people have it
 
 
@@ -283,7 +338,7 @@ def test_a_bad_file_is_skipped_with_its_reason_and_stops_nothing(demo_place: Pla
     place = Place(tmp_path / "clips", demo_place.human, demo_place.ai)
     human, ai = place.root / place.human, place.root / place.ai
     (human / "not audio.wav").write_text("hello")
-    (human / "<b>name</b>\n.mp3").write_bytes(b"")
+    (human / "<b>name\n.mp3").write_bytes(b"")
     sf.write(human / "silent.wav", np.zeros(80_000), 16_000)
     twin = sorted(human.glob("*.wav"))[5]
     shutil.copy(twin, human / "copy_of_a_song.wav")
@@ -294,7 +349,7 @@ def test_a_bad_file_is_skipped_with_its_reason_and_stops_nothing(demo_place: Pla
         skipped = {Path(row["path"]).name: row for row in csv.DictReader(file)}
     reasons = {name: row["reason"] for name, row in skipped.items()}
     assert reasons["not audio.wav"] == "unrecognised_type"
-    assert reasons["<b>name</b>\n.mp3"] == "empty_file"
+    assert reasons["<b>name\n.mp3"] == "empty_file"
     assert reasons["silent.wav"] == "silence"
     assert reasons["mislabelled.wav"] == "both_labels"
     assert len(reasons) == 5, "and the clip it is the same as"

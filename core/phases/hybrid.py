@@ -125,7 +125,10 @@ def _fine_tune(run: Run, training: Training, hybrid: HybridClassifier, dataset: 
     parts: list[torch.Tensor] = []
     for start in range(0, len(dataset.clips), BLOCK):
         rows = slice(start, start + BLOCK)
-        inputs = [torch.from_numpy(dataset.log_mel[rows]).unsqueeze(1), torch.from_numpy(filterbanks[rows]).float()]
+        inputs = [
+            torch.from_numpy(dataset.log_mel[rows]).unsqueeze(1),
+            torch.from_numpy(filterbanks[rows].astype(np.float32)),
+        ]
         parts += predict(lambda x, f: (_probability(model(x, f).logits),), inputs, device, batch_size, "end to end")
     return torch.cat(parts).numpy()
 
