@@ -250,6 +250,13 @@ class Run:
         of_clip = np.array([clip.split for clip in clips])
         return {f"{prefix}{split}": values[of_clip == split] for split in SPLITS}
 
+    def clip_ids(self, clips: Sequence[Clip]) -> dict[str, storage.Array]:
+        """Return the clips' paths as train_paths, val_paths and test_paths: which clip each row of an array is."""
+        return {
+            f"{name}_paths": paths
+            for name, paths in self.split_arrays(clips, np.array([c.path for c in clips])).items()
+        }
+
     def read_results(self) -> dict[str, Any]:
         """Return the one results file, which every shown number comes from."""
         value = storage.read_json(self.results_file, self.remedy("evaluate"))

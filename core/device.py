@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -67,6 +68,7 @@ def _be_deterministic() -> None:
     """Ask for algorithms that give the same bits twice; CUDA's matrix library reads its setting at first use."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads any
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -84,9 +86,13 @@ def free_memory(device: Device) -> None:
 
 def peak_memory_mb() -> float:
     """Return the most resident memory this process has used, in MB; 0 where the system does not count it (Windows)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux: getrusage would count the parent's memory at the moment of the fork too
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) / 1e3
     try:
         import resource
     except ImportError:
         return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / (1e6 if sys.platform == "darwin" else 1e3)

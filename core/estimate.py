@@ -23,7 +23,7 @@ from torch import nn
 
 from core import metrics, projection, storage
 from core.artifacts import artifacts_folder
-from core.batches import MicroBatch, Objective, cross_entropy
+from core.batches import CALIBRATION_BATCHES, MicroBatch, Objective, cross_entropy
 from core.config import Config, Recipe
 from core.device import choose_device, peak_memory_mb
 from core.errors import ArtifactError
@@ -35,6 +35,7 @@ from core.phases import autoencoder, prepare, transformer
 from core.training import planned_epochs
 
 REPEATS = 3  # after one that warms up; the median counts
+FIXED = 8.0  # seconds a phase takes whatever the data: imports, figures, files
 NATIVE_RATE = 44_100  # Hz of the clips that the reading is timed on
 
 
@@ -69,7 +70,7 @@ def estimate(config: Config, clips: int) -> dict[str, Estimate]:
     return {
         phase: Estimate(
             seconds=cost.per_clip * clips
-            + sum(cost.per_step[name] * _steps(config, name, train) for name in cost.per_step),
+            + sum(seconds * _passes(config, name, train) for name, seconds in cost.per_step.items()),
             memory_mb=cost.memory_mb + data_mb.get(phase, 0.0),
             gpu_mb=cost.gpu_mb,
             disk_mb=disk_mb.get(phase, 0.0),
@@ -92,11 +93,13 @@ def _recipes(config: Config) -> dict[str, Recipe]:
     }
 
 
-def _steps(config: Config, training: str, train_clips: int) -> int:
-    """Return the optimiser steps of a training's whole schedule."""
+def _passes(config: Config, training: str, train_clips: int) -> float:
+    """Return a training's whole schedule in optimiser steps; a forward pass, as in validation, counts as a third."""
     recipe = _recipes(config)[training]
     steps = -(-train_clips // recipe.batch_size)
-    return planned_epochs(recipe, steps) * steps
+    validation = steps * config.split.val / config.split.train
+    calibration = min(steps, CALIBRATION_BATCHES) if recipe.recalibrate else 0
+    return planned_epochs(recipe, steps) * (steps + (validation + calibration) / 3)
 
 
 # Measuring

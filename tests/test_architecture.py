@@ -161,9 +161,8 @@ def test_no_file_breaks_the_rule(rule: Callable[[str, ast.AST], list[str]]) -> N
         (wrong_directions, "pages/clips.py", "from core import audio"),
         (wrong_directions, "scripts/detect.py", "import dashboard.data"),
         (wrong_directions, "core/audio.py", "from dashboard import theme"),
-        (wrong_directions, "core/features.py", "def f():\n    from core.training import fit")(
-            wrong_directions, "core/models/cnn.py", "import core.data"
-        ),
+        (wrong_directions, "core/features.py", "def f():\n    from core.training import fit"),
+        (wrong_directions, "core/models/cnn.py", "import core.data"),
         (wrong_directions, "core/models/cnn.py", "from ..data import split"),
         (wrong_directions, "core/detector.py", "from core.phases import prepare"),
         (wrong_directions, "core/attic.py", ""),

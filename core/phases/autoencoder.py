@@ -36,10 +36,12 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     training = _training(run, config, fingerprint, NAME)
     model, state = _train(dataset, device, training, settings, humans_only=False)
     errors, latents = _encode(model, dataset, device)
-    storage.write_npz(run.ae_latents, run.split_arrays(dataset.clips, latents))
+    ids = run.clip_ids(dataset.clips)
+    storage.write_npz(run.ae_latents, ids | run.split_arrays(dataset.clips, latents))
     baseline = _mean_spectrogram_errors(model, dataset)
     storage.write_npz(
-        run.ae_losses, run.split_arrays(dataset.clips, errors) | run.split_arrays(dataset.clips, baseline, "mean_")
+        run.ae_losses,
+        ids | run.split_arrays(dataset.clips, errors) | run.split_arrays(dataset.clips, baseline, "mean_"),
     )
     files = [*training.files, run.ae_latents, run.ae_losses, *_figures(run, config, model, dataset, device, state)]
     if settings.variants:

@@ -42,7 +42,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         probabilities |= run.split_arrays(dataset.clips, probability_of_ai(name, model, values, device), f"{name}_")
         states[DETECTORS[name]] = state
         files += training.files
-    storage.write_npz(run.baseline_probabilities, probabilities)
+    storage.write_npz(run.baseline_probabilities, run.clip_ids(dataset.clips) | probabilities)
     histories = {name: pd.DataFrame(state.history) for name, state in states.items()}
     best = {name: state.best_epoch for name, state in states.items()}
     figures = save_figures({run.figure("training_curves"): plots.plot_training_curves(histories, best)})

@@ -44,7 +44,8 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         arrays["end_to_end_probability"] = _fine_tune(run, training, models["hybrid"], dataset, device)
         files += training.files
     split = [run.split_arrays(dataset.clips, values, f"{key}_") for key, values in arrays.items()]
-    storage.write_npz(run.fusion, {name: values for part in split for name, values in part.items()})
+    named = {name: values for part in split for name, values in part.items()}
+    storage.write_npz(run.fusion, run.clip_ids(dataset.clips) | named)
     return Made([*files, run.fusion])
 
 

@@ -92,7 +92,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
             checkpoints.save(run.checkpoint("transformer_best"), "transformer", encoder, config)
         encoder, _ = _new_encoder(work) if mode != modes[-1] else (encoder, "")
     chosen = max(results, key=lambda mode: results[mode].val_auc)
-    arrays = run.split_arrays(clips, results[chosen].embedding)
+    arrays = run.clip_ids(clips) | run.split_arrays(clips, results[chosen].embedding)
     for mode, result in results.items():
         arrays |= run.split_arrays(clips, result.embedding, f"{mode}_")
     storage.write_npz(run.transformer_embeddings, arrays)
