@@ -69,7 +69,8 @@ def estimate(config: Config, clips: int) -> dict[str, Estimate]:
     disk_mb = {"prepare": 0.9 * log_mel_mb + filterbank_mb}
     return {
         phase: Estimate(
-            seconds=cost.per_clip * clips
+            seconds=FIXED
+            + cost.per_clip * clips
             + sum(seconds * _passes(config, name, train) for name, seconds in cost.per_step.items()),
             memory_mb=cost.memory_mb + data_mb.get(phase, 0.0),
             gpu_mb=cost.gpu_mb,
