@@ -27,8 +27,8 @@ def start(run: Run, place: Place) -> subprocess.Popen[bytes]:
     settings = [text for setting in SMALL for text in ("--set", setting)]
     arguments = ["-m", "scripts.pipeline", "run", *folders, "--run", run.name, *settings]
     environment = {**os.environ, "SMD_ARTIFACTS": str(run.folder.parent)}
-    log = (run.folder.parent / "log.txt").open("ab")
-    return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=log, stderr=log)
+    with (run.folder.parent / "log.txt").open("ab") as log:
+        return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=log, stderr=log)
 
 
 def hashes(run: Run) -> dict[str, str]:
