@@ -228,7 +228,8 @@ def test_a_command_runs_in_the_project_and_its_status_comes_back(
 def test_ctrl_c_ends_the_child_too(tmp_path: Path) -> None:
     child = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
     program = (
-        "import sys, pathlib; from scripts import environment; "
+        "import sys, pathlib, signal; from scripts import environment; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a test run in the background ignores Ctrl-C
         "environment.python = lambda: pathlib.Path(sys.executable); "
         f"sys.exit(environment.run('-c', {child!r}, {str(tmp_path / 'started')!r}))"
     )

@@ -200,13 +200,12 @@ def striped(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(n) % 2
     spectrograms = 12 * torch.randn(n, 1, 32, 32, generator=generator) - 40
-    spectrograms[labels == 1, :, ::4] += 3
+    spectrograms[labels == 1, :, ::4] += 6
     return spectrograms, labels
 
 
-@pytest.mark.parametrize("clips", [100])
-def test_the_default_schedule_does_not_collapse_on_a_hundred_clips(tmp_path: Path, clips: int) -> None:
-    recipe, (train_x, train_y), (test_x, test_y) = Config().baselines.cnn, striped(clips, 0), striped(60, 1)
+def test_the_default_schedule_does_not_collapse_on_a_hundred_clips(tmp_path: Path) -> None:
+    recipe, (train_x, train_y), (test_x, test_y) = Config().baselines.cnn, striped(100, 0), striped(60, 1)
     torch.manual_seed(0)
     model = CNN()
     model.normalise.fit(train_x.squeeze(1).numpy())
