@@ -34,13 +34,8 @@ def _along(values: Tensor, x: Tensor, axis: int) -> Tensor:
     return values.reshape([size if place in (0, axis % x.ndim) else 1 for place, size in enumerate(x.shape)])
 
 
-def augment_log_mel(x: Tensor) -> Tensor:
-    """Roll and mask log-mels (B, 1, n_mels, frames)."""
-    return mask(mask(roll(x, -1), -1, TIME_SHARE), -2, BAND_SHARE)
-
-
 def roll_log_mel(x: Tensor) -> Tensor:
-    """Roll log-mels (B, 1, n_mels, frames) without hiding anything: for models that must rebuild what they see."""
+    """Roll log-mels (B, 1, n_mels, frames) and hide nothing: the autoencoder must rebuild what it sees."""
     return roll(x, -1)
 
 

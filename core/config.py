@@ -74,7 +74,9 @@ class TrainConfig:
     """What all trainings share. `prescribed`: SPEC A2, B1-B3 and H1 to the letter, nothing augmented (see SPEC B4)."""
 
     recipe: Literal["adapted", "prescribed"] = "adapted"
-    augment: bool = True  # begin spectrograms at another moment each time, and hide a stretch of time and of bands
+    # Autoencoder: spectrograms begin at another moment each time. Transformer: a stretch of time and of bands is hidden,
+    # too. Not the CNN: on real clips its validation AUC was .837 without and .830 with both.
+    augment: bool = True
     seed: int = bounded(0, 0, 2**31 - 1)
 
 
@@ -136,7 +138,7 @@ class TransformerConfig:
 class BaselinesConfig:
     """CNN and the two embedding classifiers (SPEC B)."""
 
-    cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=900)
+    cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=540)
     ae_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
     transformer_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
 

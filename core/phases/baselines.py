@@ -10,7 +10,6 @@ from torch.utils.data import Dataset, TensorDataset
 from core import plots, storage
 from core.artifacts import DETECTORS, SPLITS, Run
 from core.artifacts import Dataset as Clips
-from core.augmentation import augment_log_mel
 from core.batches import predict
 from core.config import Config, Recipe
 from core.data import SpectrogramDataset
@@ -36,8 +35,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     files: list[Path] = []
     for name, values in inputs.items():
         recipe: Recipe = getattr(config.baselines, name)
-        augment = augment_log_mel if name == "cnn" and config.train.augment else None
-        training = Training.of(run, config, fingerprint, name, recipe, augment=augment)
+        training = Training.of(run, config, fingerprint, name, recipe)
         model, state = train_on(name, values, dataset, training, device)
         probabilities |= run.split_arrays(dataset.clips, probability_of_ai(name, model, values, device), f"{name}_")
         states[DETECTORS[name]] = state
