@@ -74,8 +74,8 @@ class TrainConfig:
     """What all trainings share. `prescribed`: SPEC A2, B1-B3 and H1 to the letter, nothing augmented (see SPEC B4)."""
 
     recipe: Literal["adapted", "prescribed"] = "adapted"
-    # Autoencoder: spectrograms begin at another moment each time. Transformer: a stretch of time and of bands is hidden,
-    # too. Not the CNN: on real clips its validation AUC was .837 without and .830 with both.
+    # Autoencoder: spectrograms begin at another moment each time. Transformer: a stretch of time and of bands is
+    # hidden, too. Not the CNN: on real clips its validation AUC was .837 without and .830 with both.
     augment: bool = True
     seed: int = bounded(0, 0, 2**31 - 1)
 
