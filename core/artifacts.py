@@ -197,9 +197,10 @@ class Run:
         try:
             if value["format"] != FORMAT:
                 raise ArtifactError(self.description, f"made by another version (format {value['format']})", remedy)
-            return value["data"], from_dict(value["config"]), bool(value["demo"])
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(self.description, f"damaged: {error} is missing", remedy) from error
+            data = {name: str(value["data"][name]) for name in ("root", "human", "ai", "manifest")}
+            return data, from_dict(value["config"]), bool(value["demo"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(self.description, "damaged: it does not describe a run", remedy) from error
         except ConfigError as error:
             raise ArtifactError(self.description, f"made by another version ({error})", remedy) from error
 
@@ -210,10 +211,15 @@ class Run:
         storage.write_json(self.record(record.phase), asdict(record))
 
     def read_record(self, phase: str) -> PhaseRecord | None:
-        """Return a phase's record, or None when it has not ended or its record cannot be read."""
+        """Return a phase's record, or None when it has not ended or its record cannot be read.
+
+        A record that names files outside the run is none of ours: files that a record names may be deleted.
+        """
         try:
             value = storage.read_json(self.record(phase), "")
-            return PhaseRecord(**{**value, "notes": tuple(value["notes"])})
+            record = PhaseRecord(**{**value, "notes": tuple(value["notes"])})
+            inside = [not Path(name).is_absolute() and ".." not in Path(name).parts for name in record.outputs]
+            return record if all(inside) and isinstance(record.outputs | record.inputs, dict) else None
         except (ArtifactError, TypeError, KeyError):
             return None
 

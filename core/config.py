@@ -12,6 +12,8 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from core.errors import ConfigError
 
+SMALLEST_PICTURE = 16  # bands and frames: four poolings halve both
+
 
 def bounded(default: Any, low: float, high: float) -> Any:  # noqa: ANN401 - a dataclass field of any number type
     """Return a dataclass field with a default that must stay within [low, high]."""
@@ -49,7 +51,7 @@ class AudioConfig:
 class SpectrogramConfig:
     """librosa's log-mel (SPEC D3): 128 mel bands x 157 frames for 5 seconds at 16 kHz."""
 
-    n_mels: int = bounded(128, 16, 512)
+    n_mels: int = bounded(128, SMALLEST_PICTURE, 512)
     n_fft: int = bounded(2048, 64, 16_384)
     hop_length: int = bounded(512, 16, 8_192)
     top_db: float = bounded(80.0, 10.0, 200.0)  # dB below the clip's own maximum at which the floor lies
@@ -186,6 +188,12 @@ class Config:
                 "transformer.small_heads",
                 f"{self.transformer.small_heads} heads do not divide small_hidden {self.transformer.small_hidden}",
                 "Choose a divisor",
+            )
+        if self.audio.samples // self.spectrogram.hop_length < SMALLEST_PICTURE:
+            raise ConfigError(
+                "spectrogram.hop_length",
+                f"{self.audio.seconds:g} seconds would be fewer than {SMALLEST_PICTURE} frames",
+                "Lower it, or raise audio.seconds",
             )
         if self.audio.min_seconds > self.audio.seconds:
             raise ConfigError("audio.min_seconds", "it exceeds audio.seconds", "Lower it")

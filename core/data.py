@@ -1,6 +1,7 @@
 """Which clips there are, and which song and source each belongs to (SPEC D1, D4, D7)."""
 
 import csv
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -114,7 +115,7 @@ def group_of(path: Path, pattern: str = "") -> str:
     """
     if pattern:
         match = _compiled(pattern).search(path.as_posix())
-        if match is None:
+        if match is None or match.group(1) is None:
             raise DataError(path, f"the group pattern {pattern!r} does not match it", "Change --group-pattern")
         return match.group(1)
     stem = _SEGMENT.sub("", path.stem)
@@ -167,7 +168,7 @@ def read_manifest(path: Path) -> list[Candidate]:
             raise DataError(
                 path, f"line {number}: {printable(candidate.name)} is listed twice", "Keep one of the lines"
             )
-    missing = [candidate.name for candidate in found if not (path.parent / candidate.name).exists()]
+    missing = [candidate.name for candidate in found if not os.path.lexists(path.parent / candidate.name)]
     if missing:
         some = ", ".join(printable(name) for name in missing[:5])
         raise DataError(path, f"{len(missing)} of {len(found)} files do not exist: {some}", "Correct the paths")
@@ -188,6 +189,8 @@ def _manifest_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
                 yield reader.line_num, row
     except UnicodeDecodeError as error:
         raise DataError(path, "it is not UTF-8 text", "Save it as CSV in UTF-8") from error
+    except OSError as error:
+        raise DataError(path, f"it cannot be read ({error.strerror})", "Check its permissions") from error
     except csv.Error as error:
         raise DataError(path, f"it is not a CSV table ({error})", "Save it as comma-separated values") from error
 

@@ -1,4 +1,4 @@
-"""Where tensors live and in which precision, chosen by a look at the machine and never by a flag (SPEC S10)."""
+"""Where tensors live and in which precision, chosen by a look at the machine, without a flag (SPEC S10)."""
 
 import contextlib
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 from torch import nn
+
+from core.errors import ConfigError
 
 Tensor = torch.Tensor
 
@@ -47,6 +49,8 @@ def choose_device() -> Device:
     `SMD_DEVICE=cpu` keeps a run off the GPU.
     """
     wanted = os.environ.get("SMD_DEVICE", "")
+    if wanted not in ("", "cpu", "cuda", "mps"):
+        raise ConfigError("SMD_DEVICE", f"{wanted!r} is no device", "Set it to cpu, cuda or mps, or leave it unset")
     _be_deterministic()
     if wanted in ("", "cuda") and torch.cuda.is_available():
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else None

@@ -169,6 +169,9 @@ def execute(
     ResourceError : another command is at work on one of the phases (SPEC R3).
     """
     selected = [phase for phase in PHASES if not only or phase.name in only]
+    for name in force:
+        if phase_named(name) not in selected:
+            raise ConfigError(f"--force {name}", "it is not among the phases of --only", f"Add {name} to --only")
     needed = {name for phase in selected for name in phase.needs} - {phase.name for phase in selected}
     with ExitStack() as locks:
         for name in sorted(needed):
@@ -199,9 +202,8 @@ def _execute_phase(run: Run, config: Config, place: Place, phase: Phase) -> None
         log.info("%s %s: %s, skipped", phase.title, phase.name, found.reason)
         return
     log.info("%s %s: starting (%s)", phase.title, phase.name, found.reason)
-    for path in found.damaged:
-        path.unlink(missing_ok=True)
-    run.record(phase.name).unlink(missing_ok=True)
+    for path in [*found.damaged, run.record(phase.name)]:
+        storage.delete(path)
     settings, inputs = settings_of(phase, run, config, place), _inputs(phase, run)
     module = importlib.import_module(f"core.phases.{phase.name}")
     start = time.monotonic()
@@ -228,9 +230,8 @@ def _execute_phase(run: Run, config: Config, place: Place, phase: Phase) -> None
 def _forget(run: Run, phase: Phase) -> None:
     """Delete what a phase made, so that it begins anew."""
     record = run.read_record(phase.name)
-    for name in record.outputs if record else ():
-        (run.folder / name).unlink(missing_ok=True)
-    run.record(phase.name).unlink(missing_ok=True)
+    for path in [*(run.folder / name for name in (record.outputs if record else ())), run.record(phase.name)]:
+        storage.delete(path)
 
 
 def _require(run: Run, found: Status) -> None:

@@ -45,7 +45,8 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             raise ResourceError(path, "the disk is full", "Free some space and run the same command again") from error
         raise ResourceError(path, f"cannot be written ({error.strerror})", "Check the folder's permissions") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -56,6 +57,12 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def delete(path: Path) -> None:
+    """Delete a file if it is there and can be; what then stands in the way is named when something is written there."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def sweep(folder: Path) -> None:
@@ -178,7 +185,10 @@ def read_npy(path: Path, remedy: str) -> Array:
 
 def check_free_space(folder: Path, needed: int) -> None:
     """Refuse to begin when a folder's disk has not the bytes a step will write, with a tenth to spare (SPEC D6)."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(folder, f"cannot be made ({error.strerror})", "Check the permissions above it") from error
     free = shutil.disk_usage(folder).free
     if free < needed * 1.1:
         raise ResourceError(
@@ -206,8 +216,7 @@ def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
     A shared lock lets other readers in and keeps writers out. Where the system has no shared locks (Windows), every
     lock is exclusive.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
+    with _open_lock(path) as file:
         if not _try_lock(file, shared=shared):
             file.seek(0)
             holder = file.read(20).decode(errors="replace").strip() or "unknown"
@@ -221,6 +230,15 @@ def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
             file.write(str(os.getpid()).encode())
             file.flush()
         yield
+
+
+def _open_lock(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+b")
+    except OSError as error:
+        remedy = "Check the folder's permissions, or set SMD_ARTIFACTS to another folder"
+        raise ResourceError(path.parent.parent, f"cannot be written to ({error.strerror})", remedy) from error
 
 
 def _try_lock(file: BinaryIO, *, shared: bool) -> bool:

@@ -22,9 +22,15 @@ CLIPS_PER_SONG = 2
 SEED = 0
 DEMO_SETTINGS = (  # fewer steps than a real run, and no question to the hub: minutes, not an evening
     "transformer.weights=scratch",
-    "autoencoder.recipe.min_steps=150",
-    "transformer.recipe.min_steps=150",
-    "baselines.cnn.min_steps=180",
+    "autoencoder.recipe.epochs=20",
+    "autoencoder.recipe.min_steps=0",
+    "autoencoder.recipe.patience=20",
+    "transformer.recipe.epochs=20",
+    "transformer.recipe.min_steps=0",
+    "transformer.recipe.patience=20",
+    "baselines.cnn.epochs=20",
+    "baselines.cnn.min_steps=0",
+    "baselines.cnn.patience=20",
 )
 
 

@@ -28,7 +28,7 @@ from core.artifacts import Run, open_run
 from core.config import Config, with_settings
 from core.data import Place, folders, manifest
 from core.device import choose_device
-from core.errors import ConfigError, DetectorError
+from core.errors import ArtifactError, ConfigError, DetectorError
 from core.estimate import estimate
 from core.phases.prepare import place_of
 from core.pipeline import NAMES, execute, statuses
@@ -81,8 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def work_of(options: argparse.Namespace, run: Run) -> tuple[Place, Config, bool]:
     """Return where the clips are and every setting: those of the run so far, with the command line laid over them."""
-    known = run.description.exists()
-    data, config, demo = run.read_description() if known else ({}, Config(), False)
+    known, named = run.description.exists(), options.manifest or (options.human and options.ai)
+    data: dict[str, str] = {}
+    config, demo = Config(), False
+    try:
+        data, config, demo = run.read_description() if known else (data, config, demo)
+    except ArtifactError as error:
+        if not named:
+            raise
+        logging.warning("%s Starting from the default settings.", error)
     settings = list(options.set)
     if options.group_pattern is not None:
         settings.append(f"split.group_pattern={options.group_pattern}")

@@ -17,8 +17,8 @@ PACKAGES = {
 # core's rooms by floor. A room uses the floors below it and itself. A file's room is its first word:
 # core/audio_source.py is in `audio`, core/models/cnn.py is in `models`.
 FLOORS = (
-    {"errors", "progress", "device", "augmentation"},
-    {"config", "storage"},
+    {"errors", "progress", "augmentation"},
+    {"config", "storage", "device"},
     {"artifacts", "containers", "features", "demo"},
     {"audio", "models", "metrics", "batches"},
     {"checkpoints", "data", "splits", "plots", "projection"},

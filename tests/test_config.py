@@ -49,6 +49,7 @@ def test_a_setting_changes_one_field_and_no_other() -> None:
         ("split.train=0.9", "do not add up to 1"),
         ("transformer.small_heads=5", "do not divide"),
         ("audio.seconds", "has no '='"),
+        ("spectrogram.hop_length=8192", "fewer than 16 frames"),
         ("train=3", "is a section"),
         ("train.seed.more=3", "takes int"),
     ],

@@ -49,6 +49,8 @@ def test_a_group_pattern_overrules_the_file_name() -> None:
     assert group_of(Path("a/b_take7_x.wav"), r"(take\d+)") == "take7"
     with pytest.raises(DataError, match="does not match"):
         group_of(Path("b.wav"), r"(take\d+)")
+    with pytest.raises(DataError, match="does not match"):
+        group_of(Path("b.wav"), r"(take\d+)|b")
     for wrong in ("(", "take", "(a)(b)"):
         with pytest.raises(ConfigError, match="group_pattern"):
             group_of(Path("b.wav"), wrong)
@@ -204,6 +206,7 @@ def test_a_manifest_is_read_with_bom_crlf_and_columns_of_its_own(tmp_path: Path)
         ("path,label,group,source\n../a.wav,human,g,s\n", "leaves the manifest's folder"),
         ("path,label,group,source\n/etc/a.wav,human,g,s\n", "leaves the manifest's folder"),
         ("path,label,group,source\nno.wav,human,g,s\n", "1 of 1 files do not exist: no.wav"),
+        (f"path,label,group,source\n{'x' * 300}.wav,human,g,s\n", "1 of 1 files do not exist"),
         ("path,label,group,source\na.wav,human,g,s\n".encode("utf-16"), "not UTF-8"),
         ('path,label,group,source\n"a.wav,human,g,s\n', "not a CSV table"),
     ],

@@ -20,7 +20,7 @@ from core import checkpoints, storage
 from core.artifacts import DETECTORS, SPLITS, PhaseRecord, Run
 from core.config import Config
 from core.data import Place
-from core.errors import ArtifactError, DataError, DetectorError, ResourceError, WeightsError
+from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
 from core.models.transformer import Encoder
 from core.phases.evaluate import comparison_table
 from core.phases.evaluate_attention import attention_sentences
@@ -278,6 +278,26 @@ def test_the_plan_tells_what_stands_after_an_invalid_phase(copy: Run, demo_place
     assert found["baselines"].reason == "after autoencoder"
 
 
+def test_a_record_that_names_files_outside_the_run_is_none_of_ours(copy: Run, tmp_path: Path) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    record = copy.read_record("prepare")
+    assert record is not None
+    for name in ("../precious.txt", str(precious)):
+        copy.write_record(PhaseRecord(**{**vars(record), "outputs": {name: "0"}}))
+        assert copy.read_record("prepare") is None
+    copy.record("prepare").write_text('{"phase": "prepare", "outputs": null}')
+    assert copy.read_record("prepare") is None
+    assert precious.exists()
+
+
+def test_a_phase_that_only_leaves_out_cannot_be_forced(copy: Run, demo_place: Place) -> None:
+    before = hashes(copy)
+    with pytest.raises(ConfigError, match="--force prepare: it is not among the phases of --only"):
+        execute(copy, small_config(), demo_place, only=["evaluate"], force=["prepare"])
+    assert hashes(copy) == before
+
+
 # What settings add
 
 
@@ -363,8 +383,9 @@ def test_no_usable_clip_at_all_is_one_sentence(tmp_path: Path) -> None:
     for name in ("h", "a"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.wav").write_text("no")
-    with pytest.raises(DataError, match="none of the 2 files is usable"):
+    with pytest.raises(DataError, match=r"none of the 2 files is usable.*skipped\.csv"):
         execute(Run(tmp_path / "run"), small_config(), Place(tmp_path, "h", "a"), only=["prepare"])
+    assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 3
 
 
 def test_a_full_disk_is_noticed_before_any_work(
@@ -427,6 +448,27 @@ def test_a_users_mistake_is_one_sentence_and_no_traceback(
     assert says in str(caught.value.code)
     assert "\n" not in str(caught.value.code)
     assert list(tmp_path.iterdir()) == [], "nothing is written for a command that was refused"
+
+
+def folder_options(place: Place) -> list[str]:
+    return ["--human", str(place.root / place.human), "--ai", str(place.root / place.ai)]
+
+
+def test_a_damaged_description_is_refused_and_its_remedy_works(
+    copy: Run, demo_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(copy.folder.parent))
+    copy.description.write_text('{"format": 1, "data": [], "config": {}, "demo": false}')
+    with pytest.raises(SystemExit, match="does not describe a run"):
+        command.main(["run", "--run", copy.name])
+    options = command.parser().parse_args(["run", "--run", copy.name, *folder_options(demo_place)])
+    assert command.work_of(options, copy)[:2] == (demo_place, Config())
+
+
+def test_an_artifacts_folder_that_cannot_be_written_is_one_sentence(demo_place: Place, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError, match="cannot be written to"):
+        execute(Run(tmp_path / "file" / "run"), small_config(), demo_place)
 
 
 def test_every_error_is_a_detector_error_with_a_remedy() -> None:

@@ -58,8 +58,10 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
                 _prepare_block(root, block, file, config, pool.map)
     readings = [reading for file in files for reading in _readings(file)]
     readings = _without_contradictions(candidates, readings)
+    skipped = _write_skipped(run, candidates, readings)
     clips = _clips(candidates, readings, config)
-    notes = _write(run, config, candidates, readings, clips, files)
+    _write(run, config, candidates, readings, clips, files)
+    notes = _report(candidates, clips, skipped)
     for file in run.work.glob("*.npz"):
         file.unlink()
     return Made([run.clips_table, run.skipped_table, run.dataset, run.filterbank], tuple(notes))
@@ -165,6 +167,15 @@ def _clip(row: int, candidate: Candidate, reading: Reading, group: str, split: s
     )
 
 
+def _write_skipped(run: Run, candidates: Sequence[Candidate], readings: Sequence[Reading]) -> int:
+    """Write and log the refused files with their reasons, before anything else can fail; return how many there are."""
+    skipped = [(c.name, r.code, r.explanation) for c, r in zip(candidates, readings, strict=True) if r.code]
+    storage.write_csv(run.skipped_table, SKIPPED_COLUMNS, skipped)
+    for name, code, explanation in skipped:
+        log.warning("skipped %s: %s (%s)", printable(name), code, explanation)
+    return len(skipped)
+
+
 def _write(
     run: Run,
     config: Config,
@@ -172,16 +183,16 @@ def _write(
     readings: Sequence[Reading],
     clips: Sequence[Clip],
     files: Sequence[Path],
-) -> list[str]:
-    """Write the phase's files; return its counts and warnings as sentences."""
-    skipped = [(c.name, r.code, r.explanation) for c, r in zip(candidates, readings, strict=True) if r.code]
-    storage.write_csv(run.skipped_table, SKIPPED_COLUMNS, skipped)
-    for name, code, explanation in skipped:
-        log.warning("skipped %s: %s (%s)", printable(name), code, explanation)
+) -> None:
+    """Write the clips, their log-mels and their filterbanks, all in row order."""
     arranged = Arranged(run, candidates, readings, clips, files)
     storage.write_npz(run.dataset, {**arranged.log_mels(), **_metadata(clips, config)})
     storage.write_npy(run.filterbank, arranged.filterbanks())
     storage.write_csv(run.clips_table, CLIP_COLUMNS, (astuple(clip) for clip in clips))
+
+
+def _report(candidates: Sequence[Candidate], clips: Sequence[Clip], skipped: int) -> list[str]:
+    """Log split × label × source; return the counts and what a split lacks as sentences."""
     splits, sources = [clip.split for clip in clips], [clip.source for clip in clips]
     table = count_table(splits, [clip.label for clip in clips], sources, [clip.group for clip in clips])
     for line in table:
@@ -189,7 +200,7 @@ def _write(
     songs, missing = len({clip.group for clip in clips}), missing_sources(sources, splits)
     for sentence in missing:
         log.warning(sentence)
-    return [f"{len(candidates)} files: {len(clips)} clips of {songs} songs, {len(skipped)} skipped", *missing]
+    return [f"{len(candidates)} files: {len(clips)} clips of {songs} songs, {skipped} skipped", *missing]
 
 
 def _metadata(clips: Sequence[Clip], config: Config) -> dict[str, Array]:
