@@ -122,7 +122,7 @@ def print_plan(run: Run, config: Config, place: Place) -> None:
         state = found.reason if found.valid else f"to run ({found.reason})"
         rows.append([phase.title, phase.name, state, duration(cost.seconds), memory, needs, makes])
     headers = ["", "phase", "state", "time at most", "memory", "reads", "writes"]
-    print(tabulate(rows, headers, maxcolwidths=[None, None, 28, None, None, 32, 40]))
+    print(tabulate(rows, headers, maxcolwidths=[None, None, 28, None, None, 32, 40], break_long_words=False))
     disk = sum(cost.disk_mb for cost in expected.values())
     print(f"\nLeft to do: at most {duration(left)} with {choose_device().description}; about {disk:,.0f} MB on disk.")
     print("autoencoder and transformer do not need each other: two terminals with --only may run them side by side.")

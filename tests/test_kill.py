@@ -53,6 +53,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_bytes_of_an_unbroken_one(
             broken.record(target).unlink(missing_ok=True)  # the dice were too slow: let this phase run again
             continue
         moments.append(target)
+    assert any(broken.work.glob("*")) or any(broken.folder.glob("checkpoints/*")), "no kill hit any work"
     last = start(broken, demo_place)
     assert last.wait() == 0, (tmp_path / "log.txt").read_text()[-3000:]
     expected = hashes(finished)
@@ -62,9 +63,10 @@ def test_a_run_killed_at_random_moments_ends_with_the_bytes_of_an_unbroken_one(
 
 
 def _wait_for(run: Run, phase: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the process is at work on a phase: the ones before it have ended and its lock is held."""
+    """Wait until the process is at work on a phase: it holds the locks, and the phases before have ended."""
     before = NAMES[: NAMES.index(phase)]
     while process.poll() is None:
-        if run.lock(phase).exists() and all(run.record(name).exists() for name in before):
+        held = run.lock(phase).exists() and run.lock(phase).read_text() == str(process.pid)
+        if held and all(run.record(name).exists() for name in before):
             return
         time.sleep(0.01)
