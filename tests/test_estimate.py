@@ -1,0 +1,62 @@
+"""The plan: what is done, what would run, and how long that takes on this machine."""
+
+from pathlib import Path
+
+import pytest
+
+from core import estimate as estimation
+from core.artifacts import Run
+from core.config import Config
+from core.estimate import MEASURES, Cost, Estimate, estimate
+from core.pipeline import NAMES
+from scripts import pipeline as command
+from tests.conftest import small_config
+
+
+def unit_costs(phase: str, config: Config) -> Cost:
+    """Stand for a measurement: a millisecond a clip, ten a step."""
+    steps = {"baselines": ["cnn"], "autoencoder": ["ae_multitask"]}.get(phase, [])
+    return Cost(per_clip=0.001, per_step=dict.fromkeys(steps, 0.01), memory_mb=500.0, gpu_mb=0.0)
+
+
+def test_every_phase_is_measured() -> None:
+    assert tuple(MEASURES) == NAMES
+
+
+def test_time_and_memory_grow_with_the_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "_cost", unit_costs)
+    few, many = estimate(Config(), 400), estimate(Config(), 4000)
+    assert many["prepare"].seconds - few["prepare"].seconds == pytest.approx(3.6)
+    assert many["autoencoder"].memory_mb - few["autoencoder"].memory_mb == pytest.approx(3 * 3600 * 128 * 157 * 4 / 1e6)
+    assert many["prepare"].disk_mb > 9 * few["prepare"].disk_mb
+
+
+def test_a_training_counts_its_steps_its_validation_and_its_recalibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "_cost", unit_costs)
+    recipe = Config().baselines.cnn
+    steps = 2800 // recipe.batch_size + 1
+    passes = recipe.epochs * (steps + (steps * 0.15 / 0.70 + 16) / 3)
+    expected = estimation.FIXED + 4000 * 0.001 + passes * 0.01
+    assert estimate(Config(), 4000)["baselines"].seconds == pytest.approx(expected, rel=1e-3)
+
+
+def test_one_phase_is_really_measured_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
+    first = estimation._cost("hybrid", small_config())
+    assert 0 < first.per_step["hybrid"] < 10
+    assert first.memory_mb > 50
+    monkeypatch.setattr(estimation, "_measure", None)
+    assert estimation._cost("hybrid", small_config()) == first
+
+
+def test_the_plan_prints_phases_files_times_and_what_is_left(
+    finished: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(finished.folder.parent))
+    expected = dict.fromkeys(NAMES, Estimate(seconds=90.0, memory_mb=1500.0, gpu_mb=0.0, disk_mb=10.0))
+    monkeypatch.setattr(command, "estimate", lambda config, clips: expected)
+    assert command.main(["plan", "--run", "finished", "--set", "hybrid.recipe.epochs=2"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*NAMES, "dataset.npz", "1.5 GB"))
+    assert "to run (changed:" in printed
+    assert "Left to do: at most 3 min" in printed  # hybrid and, after it, evaluate
