@@ -217,10 +217,11 @@ class Run:
         """
         try:
             value = storage.read_json(self.record(phase), "")
-            record = PhaseRecord(**{**value, "notes": tuple(value["notes"])})
+            files = {name: dict(value[name]) for name in ("inputs", "outputs")}
+            record = PhaseRecord(**{**value, **files, "notes": tuple(value["notes"])})
             inside = [not Path(name).is_absolute() and ".." not in Path(name).parts for name in record.outputs]
-            return record if all(inside) and isinstance(record.outputs | record.inputs, dict) else None
-        except (ArtifactError, TypeError, KeyError):
+            return record if all(inside) else None
+        except (ArtifactError, TypeError, KeyError, ValueError):
             return None
 
     # Typed readers

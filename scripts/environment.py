@@ -32,7 +32,7 @@ GRACE = 10.0  # seconds a child has to end by itself after Ctrl-C
 MALLOC = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1"
 
 
-# Threads that wait for each other sleep instead of spinning. Alone on the machine it makes no difference; beside
+# Threads that wait for each other sleep instead of spinning: beside
 # another busy program, spinning threads made a training epoch take 30 to 48 seconds instead of 8, and sleeping ones 20.
 WAITING = "PASSIVE"
 
