@@ -23,11 +23,13 @@ __all__ = [
     "Header",
     "Source",
     "Waveform",
+    "clipped_share",
     "fit",
     "inspect",
     "is_silent",
     "open_audio",
     "read_clip",
+    "read_native",
     "read_song",
     "stream",
     "window_starts",
@@ -75,7 +77,7 @@ def read_clip(path: str | Path, config: AudioConfig) -> Clip:
     with open_audio(path, config) as source:
         waveform = np.concatenate(list(_until(source.resampled(), config.samples)))[: config.samples]
         source.check_end()
-    _check_sound(source, waveform, config)
+    _check_sound(source, waveform, config.sample_rate, config)
     waveform = fit(waveform, config)
     return Clip(waveform, source.header, source.warnings() + _clipping(waveform, config))
 
@@ -87,8 +89,25 @@ def read_song(path: str | Path, config: AudioConfig) -> Clip:
         for block in source.resampled():
             buffer += block.data
     waveform = np.frombuffer(buffer, np.float32)
-    _check_sound(source, waveform, config)
+    _check_sound(source, waveform, config.sample_rate, config)
     return Clip(waveform, source.header, source.warnings() + _clipping(waveform, config))
+
+
+def read_native(path: str | Path, config: AudioConfig) -> tuple[Header, Waveform]:
+    """Read the first `config.seconds` of a file as it is stored: not mixed, resampled, repeated or padded.
+
+    For what is to be learned about the file rather than its music. Refuses what `read_clip` refuses.
+
+    Returns
+    -------
+    header, waveform : what the file declares; (frames, channels) at `header.sample_rate`.
+    """
+    with open_audio(path, config) as source:
+        rate = source.header.sample_rate
+        frames = round(rate * config.seconds)
+        waveform = np.concatenate(list(_until(source.blocks(), frames)))[:frames]
+    _check_sound(source, waveform, rate, config)
+    return source.header, waveform
 
 
 def fit(waveform: Waveform, config: AudioConfig) -> Waveform:
@@ -119,6 +138,12 @@ def is_silent(waveform: Waveform, config: AudioConfig) -> bool:
     return float(flat @ flat) / flat.size < 10 ** (config.silence_dbfs / 10)
 
 
+def clipped_share(waveform: Waveform) -> float:
+    """Return the share of samples at full scale, in [0, 1]."""
+    clipped = np.count_nonzero(waveform >= _FULL_SCALE) + np.count_nonzero(waveform <= -_FULL_SCALE)
+    return clipped / waveform.size
+
+
 def _until(blocks: Iterator[Waveform], samples: int) -> Iterator[Waveform]:
     """Yield blocks until there are enough samples."""
     while samples > 0 and (block := next(blocks, None)) is not None:
@@ -126,14 +151,13 @@ def _until(blocks: Iterator[Waveform], samples: int) -> Iterator[Waveform]:
         yield block
 
 
-def _check_sound(source: Source, waveform: Waveform, config: AudioConfig) -> None:
-    """Refuse too little sound, or none, in what was decoded."""
-    check_length(source.path, len(waveform) / config.sample_rate, config)
+def _check_sound(source: Source, waveform: Waveform, rate: int, config: AudioConfig) -> None:
+    """Refuse too little sound, or none, in what was decoded at a rate in Hz."""
+    check_length(source.path, len(waveform) / rate, config)
     if is_silent(waveform, config):
         problem = f"is silent (quieter than {config.silence_dbfs:g} dBFS)"
         raise AudioError(source.path, "silence", problem, "Cut the silence from its start, or leave the file out")
 
 
 def _clipping(waveform: Waveform, config: AudioConfig) -> tuple[str, ...]:
-    clipped = np.count_nonzero(waveform >= _FULL_SCALE) + np.count_nonzero(waveform <= -_FULL_SCALE)
-    return ("clipped",) if clipped > config.max_clipped * len(waveform) else ()
+    return ("clipped",) if clipped_share(waveform) > config.max_clipped else ()

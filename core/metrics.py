@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
 from scipy.stats import mannwhitneyu, norm, rankdata
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
@@ -28,6 +29,7 @@ Ints = NDArray[np.int64]
 Interval = tuple[float, float]  # low, high
 
 CLASS_NAMES = ("Human", "AI")  # by label
+CERTAIN = 1e-6  # nearer to 0 or 1 than this, a probability tells a number format, not a belief
 
 
 class Scores(NamedTuple):
@@ -106,7 +108,7 @@ def score(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Scor
     ------
     DataError : a class is absent, the lengths differ, or a probability is not in [0, 1].
     """
-    truth, probability = _checked(labels, probabilities)
+    truth, probability = checked(labels, probabilities)
     called = predict(probability, threshold)
     (tn, fp), (fn, tp) = confusion_matrix(truth, called, labels=[0, 1]).tolist()
     precision, recall, f1, _ = precision_recall_fscore_support(truth, called, labels=[0, 1], zero_division=0)
@@ -141,10 +143,10 @@ def song_bootstrap(
     n : number of draws.
     confidence : coverage, in (0, 1).
     """
-    truth, probability = _checked(labels, probabilities)
-    draws = _song_draws(truth, np.asarray(groups), n, seed)
+    truth, probability = checked(labels, probabilities)
+    draws = song_draws(truth, np.asarray(groups), n, seed)
     values = _weighted_scores(truth, probability, draws, threshold)
-    return {name: _percentiles(values[name], confidence) for name in INTERVAL_FIELDS}
+    return {name: percentiles(values[name], confidence) for name in INTERVAL_FIELDS}
 
 
 def paired_difference(
@@ -168,9 +170,9 @@ def paired_difference(
     a, b : the two models' probabilities.
     n : number of bootstrap draws, and of permutations; the smallest possible p-value is 1 / (n + 1).
     """
-    (truth, first), (_, second) = _checked(labels, a), _checked(labels, b)
-    song = _song_index(groups)
-    draws = _song_draws(truth, song, n, seed)
+    (truth, first), (_, second) = checked(labels, a), checked(labels, b)
+    song = song_index(groups)
+    draws = song_draws(truth, song, n, seed)
     swaps = np.random.default_rng((seed, 1)).integers(0, 2, (n, song.max() + 1), dtype=bool)[:, song]  # (n, clips)
     gain = (predict(first, threshold) == truth).astype(np.float64) - (predict(second, threshold) == truth)
     area = float(roc_auc_score(truth, first) - roc_auc_score(truth, second))
@@ -179,7 +181,7 @@ def paired_difference(
     return PairedDifference(
         n=len(truth),
         songs=int(song.max()) + 1,
-        accuracy=_difference(float(gain.mean()), _weighted_mean(gain, draws), _swapped_mean(gain, swaps), confidence),
+        accuracy=_difference(float(gain.mean()), weighted_mean(gain, draws), _swapped_mean(gain, swaps), confidence),
         roc_auc=_difference(area, drawn_area, swapped_area, confidence),
     )
 
@@ -220,15 +222,15 @@ def by_song(values: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> tuple[Fl
     means, labels : shape (songs,)
     """
     value, truth = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.int64)
-    keys, place = np.unique(2 * _song_index(groups) + truth, return_inverse=True)
+    keys, place = np.unique(2 * song_index(groups) + truth, return_inverse=True)
     return np.bincount(place, value) / np.bincount(place), keys % 2
 
 
 def song_mean(values: ArrayLike, groups: ArrayLike, n: int, confidence: float, seed: int) -> SongMean:
     """Average over clips, with a bootstrap interval over songs."""
-    value, song = np.asarray(values, dtype=np.float64), _song_index(groups)
-    draws = _song_draws(np.zeros(len(value), dtype=np.int64), song, n, seed)
-    low, high = _percentiles(_weighted_mean(value, draws), confidence)
+    value, song = np.asarray(values, dtype=np.float64), song_index(groups)
+    draws = song_draws(np.zeros(len(value), dtype=np.int64), song, n, seed)
+    low, high = percentiles(weighted_mean(value, draws), confidence)
     return SongMean(len(value), int(song.max()) + 1, float(value.mean()), low, high)
 
 
@@ -242,7 +244,18 @@ def wilson(k: int, n: int, confidence: float = EvaluationConfig.confidence) -> I
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Ints, Floats]:
+def log_odds(probabilities: ArrayLike) -> Floats:
+    """Map probabilities to log-odds, those of 0 and 1 cut to the finite ones of `CERTAIN`."""
+    return np.asarray(logit(np.clip(np.asarray(probabilities, dtype=np.float64), CERTAIN, 1 - CERTAIN)))
+
+
+def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Ints, Floats]:
+    """Return labels and probabilities as arrays, shape (clips,).
+
+    Raises
+    ------
+    DataError : a class is absent, the lengths differ, or a probability is not in [0, 1].
+    """
     truth, probability = np.asarray(labels, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
     if truth.ndim != 1 or truth.shape != probability.shape:
         problem = f"{truth.shape} labels and {probability.shape} probabilities do not belong together"
@@ -266,13 +279,14 @@ def _with_macro(per_class: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 (number
     return human, ai, (human + ai) / 2
 
 
-def _song_index(groups: ArrayLike) -> Ints:
+def song_index(groups: ArrayLike) -> Ints:
+    """Return the number of each clip's song, counted from 0 in sorted order."""
     return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1], dtype=np.int64)
 
 
-def _song_draws(labels: Ints, groups: NDArray[Any], n: int, seed: int) -> Floats:
+def song_draws(labels: Ints, groups: NDArray[Any], n: int, seed: int) -> Floats:
     """Draw songs with replacement, each kind (human, AI, both) on its own: times each clip is drawn (n, clips)."""
-    song = _song_index(groups)
+    song = song_index(groups)
     kind = (np.bincount(song, labels == 0) > 0) + 2 * (np.bincount(song, labels == 1) > 0)
     rng = np.random.default_rng(seed)
     times = np.empty((n, len(kind)))
@@ -300,7 +314,8 @@ def _share(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def _weighted_mean(values: Floats, weights: Floats) -> Floats:
+def weighted_mean(values: Floats, weights: Floats) -> Floats:
+    """Average values (clips,) by each row of weights (draws, clips)."""
     return np.asarray(weights @ values / weights.sum(axis=1))
 
 
@@ -332,9 +347,10 @@ def _rank_auc(labels: Ints, values: Floats) -> Floats:
 def _difference(value: float, drawn: Floats, by_chance: Floats, confidence: float) -> Difference:
     as_large = np.abs(by_chance) >= abs(value) - 1e-12  # equal sums may differ in the last bit
     p_value = (1 + int(as_large.sum())) / (1 + len(by_chance))  # the observed assignment is one of the permutations
-    return Difference(value, *_percentiles(drawn, confidence), p_value)
+    return Difference(value, *percentiles(drawn, confidence), p_value)
 
 
-def _percentiles(values: Floats, confidence: float) -> Interval:
+def percentiles(values: Floats, confidence: float) -> Interval:
+    """Return the middle part of the draws that `confidence` asks for."""
     low, high = np.quantile(values, ((1 - confidence) / 2, (1 + confidence) / 2))
     return float(low), float(high)

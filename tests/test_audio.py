@@ -1,5 +1,6 @@
 """Statements about reading sound: what comes out, what is refused, and that nothing else can happen."""
 
+import io
 import os
 import subprocess
 import sys
@@ -194,6 +195,25 @@ def test_a_long_song_is_decoded_no_further_than_its_clip(put: Put) -> None:
     assert outcome(path) == "reads"
     with pytest.raises(AudioError, match="not numbers"):
         audio.read_song(path, CONFIG)
+
+
+def test_the_native_sound_is_the_files_own_samples(put: Put) -> None:
+    data = encoded("WAV", "PCM_16", 7.0, 44_100, 2)
+    stored, _ = sf.read(io.BytesIO(data), dtype="float32")
+    header, waveform = audio.read_native(put("a.wav", data), CONFIG)
+    assert (header.sample_rate, header.subtype) == (44_100, "PCM_16")
+    assert np.array_equal(waveform, stored[: round(44_100 * CONFIG.seconds)])
+
+
+def test_native_sound_shorter_than_a_clip_is_not_filled(put: Put) -> None:
+    assert audio.read_native(put("a.flac", encoded("FLAC", seconds=1.5)), CONFIG)[1].shape == (round(1.5 * RATE), 1)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_what_is_refused_as_a_clip_is_refused_as_native_sound(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(AudioError) as refusal:
+        audio.read_native(case.make(tmp_path), CONFIG)
+    assert refusal.value.code == case.outcome
 
 
 def test_every_limit_can_be_set(put: Put) -> None:

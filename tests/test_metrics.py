@@ -83,7 +83,7 @@ def test_weighting_a_clip_equals_repeating_it() -> None:
 def test_a_draw_takes_whole_songs_and_keeps_each_class_at_its_number_of_songs() -> None:
     groups = np.array(["a", "a", "b", "c", "c", "c", "d"])
     labels = np.array([0, 0, 0, 1, 1, 1, 1])
-    draws = metrics._song_draws(labels, groups, 200, 0)
+    draws = metrics.song_draws(labels, groups, 200, 0)
     assert np.array_equal(draws[:, 0], draws[:, 1])
     assert np.array_equal(draws[:, 3], draws[:, 5])
     assert np.all(draws[:, 0] + draws[:, 2] == 2)
