@@ -52,7 +52,10 @@ DETECTORS = {
     "ae_classifier": "AE classifier",
     "transformer_classifier": "Transformer classifier",
     "hybrid": "Hybrid",
+    "fine_spectrum": "Fine spectrum",
+    "three_way": "Three-way fusion",
 }
+ADDITIONS = ("fine_spectrum", "three_way")  # beyond the prescribed four (SPEC V)
 FORMAT = 1  # of the run folder; a run of another format is refused
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -85,6 +88,7 @@ class Dataset:
 
     clips: tuple[Clip, ...]
     log_mel: storage.Array  # (n, n_mels, frames) float32, dB
+    copies: storage.Array | None = None  # degraded versions of the training clips, (copies, n_train, n_mels, frames)
 
     def rows(self, split: str) -> slice:
         """Return the rows of a split, which stand together."""
@@ -134,11 +138,18 @@ class Run:
         self.attention_weights = self.results / "attention_weights.csv"
         self.tsne = self.results / "tsne.npz"
         self.filterbank = self.features("filterbank.npy")
+        self.fine_spectrum = self.features("fine_spectrum.npy")
+        self.front_end = self.features("front_end.json")
+        self.shortcuts = self.features("shortcuts.npz")
+        self.robustness = self.features("robustness.npz")
+        self.leave_out = self.features("leave_out.npz")
+        self.seeds = self.features("seeds.npz")
         self.ae_latents = self.features("ae_latents.npz")
         self.ae_losses = self.features("ae_losses.npz")
         self.ae_variants = self.features("ae_variants.npz")
         self.transformer_note = self.features("transformer.json")
         self.transformer_cls = self.features("transformer_cls.npz")
+        self.given_cls = self.features("given_cls.npy")  # [CLS] vectors computed elsewhere, for a run inside a run
         self.transformer_embeddings = self.features("transformer_embeddings.npz")
         self.fusion = self.features("fusion.npz")
         self.baseline_probabilities = self.features("baseline_probabilities.npz")
@@ -152,6 +163,14 @@ class Run:
     def features(self, name: str) -> Path:
         """Path of an array file that phases hand to one another."""
         return self.folder / "features" / name
+
+    def copies(self, name: str) -> Path:
+        """Path of the degraded versions of the training clips, as `log_mel`, `filterbank` or `fine_spectrum`."""
+        return self.features(f"copies_{name}.npy")
+
+    def part(self, name: str) -> "Run":
+        """Return a run inside this one, for a training on part of its clips."""
+        return Run(self.work / name)
 
     def checkpoint(self, name: str) -> Path:
         """Path of a checkpoint, such as `cnn_best`."""
@@ -241,7 +260,18 @@ class Run:
         counts = [sum(clip.split == split for clip in clips) for split in SPLITS]
         if counts != [len(arrays[f"{split}_X"]) for split in SPLITS]:
             raise ArtifactError(self.dataset, f"it does not hold the clips of {self.clips_table.name}", remedy)
-        return Dataset(clips, np.concatenate([arrays[f"{split}_X"] for split in SPLITS]))
+        return Dataset(clips, np.concatenate([arrays[f"{split}_X"] for split in SPLITS]), self.read_copies("log_mel"))
+
+    def read_copies(self, name: str) -> storage.Array | None:
+        """Return the degraded versions of the training clips (copies, n_train, ...), if there are any; on disk."""
+        path = self.copies(name)
+        return storage.read_npy(path, self.remedy("prepare")) if path.exists() else None
+
+    def read_training_copies(self, path: Path, phase: str) -> storage.Array | None:
+        """Return the embeddings of the degraded versions (copies, n_train, size) from a phase's file, if any."""
+        if not self.copies("log_mel").exists():
+            return None
+        return storage.read_npz(path, ["copies"], self.remedy(phase))["copies"]
 
     def read_splits(self, path: Path, phase: str, prefix: str = "") -> storage.Array:
         """Return an array that a file holds as train, val and test, in row order."""

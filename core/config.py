@@ -8,6 +8,8 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from core.errors import ConfigError
@@ -40,6 +42,9 @@ class AudioConfig:
     max_peak: float = bounded(16.0, 1.0, 1e6)  # times full scale; beyond it the samples are not audio
     silence_dbfs: float = bounded(-60.0, -200.0, 0.0)  # a clip whose RMS is below this is silence
     max_clipped: float = bounded(0.01, 0.0, 1.0)  # share of samples at full scale beyond which a clip carries a warning
+    # Pass every clip through one codec, band limit and level, so that files differ less than music does (SPEC Q4).
+    equalise: bool = False
+    equalise_rate: int = bounded(0, 0, 192_000)  # Hz of the band limit; 0: the lowest native rate among the clips
 
     @property
     def samples(self) -> int:
@@ -79,7 +84,11 @@ class TrainConfig:
     # Autoencoder: spectrograms begin at another moment each time. Transformer: a stretch of time and of bands is
     # hidden, too. Not the CNN: on real clips its validation AUC was .837 without and .830 with both.
     augment: bool = True
+    # Degraded versions of every training clip (codec, band limit, noise, ...), one of which each epoch may draw instead
+    # of the clip itself. They make the models hold on such files and hear unknown generators less well (README).
+    waveform_copies: int = bounded(0, 0, 16)
     seed: int = bounded(0, 0, 2**31 - 1)
+    seeds: int = bounded(1, 1, 50)  # how often the audit trains everything, with seeds counting up from `seed` (Q1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +147,12 @@ class TransformerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselinesConfig:
-    """CNN and the two embedding classifiers (SPEC B)."""
+    """CNN, the two embedding classifiers (SPEC B) and the linear one on the fine spectrum (SPEC V1)."""
 
     cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=540)
     ae_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
     transformer_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
+    fine_spectrum: Recipe = Recipe(learning_rate=3e-3, batch_size=64, epochs=40, patience=10, min_steps=360)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +160,7 @@ class HybridConfig:
     """Attention fusion of autoencoder and transformer (SPEC H)."""
 
     recipe: Recipe = Recipe(learning_rate=5e-4, batch_size=64, epochs=30, patience=7, min_steps=300)
+    three_way: Recipe = Recipe(learning_rate=2e-3, batch_size=64, epochs=30, patience=7, min_steps=300)
     end_to_end: bool = False  # fine-tune encoder, transformer and fusion together (SPEC H4)
     end_to_end_recipe: Recipe = Recipe(learning_rate=1e-5, batch_size=16, epochs=5, patience=2)
 
@@ -158,11 +169,26 @@ class HybridConfig:
 class EvaluationConfig:
     """Printed results (SPEC E)."""
 
-    threshold: float = bounded(0.5, 0.0, 1.0)  # probability of AI from which a clip is called AI
+    # From which probability of AI a clip is called AI: chosen for each model on validation clips, so that at most
+    # `max_fpr` of the human ones are (`fpr`), or for the best balanced accuracy; or the fixed `threshold`.
+    threshold_rule: Literal["fpr", "balanced", "fixed"] = "fpr"
+    max_fpr: float = bounded(0.05, 0.0, 0.5)
+    threshold: float = bounded(0.5, 0.0, 1.0)
+    max_error: float = bounded(0.05, 0.0, 0.5)  # on validation, among the clips outside the uncertain band
+    calibration_bins: int = bounded(10, 2, 100)
     confidence: float = bounded(0.95, 0.5, 0.999)
     bootstraps: int = bounded(1000, 10, 100_000)
     tsne_perplexity: float = bounded(30.0, 2.0, 200.0)
     tsne_clips: int = bounded(1000, 10, 20_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """What the models are asked beyond the test split (SPEC Q1, Q4-Q6)."""
+
+    robustness_clips: int = bounded(200, 0, 100_000)  # of the test split, songs drawn at random; 0: not made
+    leave_out: str = ""  # sources held out in turn: `all`, or names separated by commas; empty: not made
+    leave_out_share: float = bounded(0.2, 0.01, 1.0)  # of each schedule, when training without a source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +203,7 @@ class Config:
     transformer: TransformerConfig = TransformerConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     hybrid: HybridConfig = HybridConfig()
+    audit: AuditConfig = AuditConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
@@ -199,8 +226,9 @@ class Config:
             raise ConfigError("audio.min_seconds", "it exceeds audio.seconds", "Lower it")
 
     def sections(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the named sections as plain values, as they go into a fingerprint."""
-        return {name: asdict(getattr(self, name)) for name in names}
+        """Return the named sections, or single settings (`train.seed`), as plain values for a fingerprint."""
+        values = asdict(self)
+        return {name: reduce(getitem, name.split("."), values) for name in names}
 
 
 # The schedules as the specification writes them; `train.recipe=prescribed` puts them in place of the adapted ones.

@@ -4,7 +4,7 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -212,15 +212,50 @@ def _candidate(path: Path, number: int, row: dict[str, str]) -> Candidate:
 
 
 class SpectrogramDataset(TorchDataset[tuple[torch.Tensor, int]]):
-    """Log-mels as PyTorch takes them: (spectrogram (1, 128, 157) float32 in dB, label) (SPEC D7)."""
+    """Log-mels as PyTorch takes them: (spectrogram (1, 128, 157) float32 in dB, label) (SPEC D7).
 
-    def __init__(self, log_mel: Array, labels: Array) -> None:
+    Given degraded versions of the clips, every visit draws one of them or the clip itself.
+    """
+
+    def __init__(self, log_mel: Array, labels: Array, copies: Array | None = None) -> None:
         self.log_mel = log_mel  # (n, n_mels, frames)
         self.labels = labels  # (n,)
+        self.copies = copies  # (copies, n, n_mels, frames)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        spectrogram = torch.from_numpy(np.asarray(self.log_mel[index], dtype=np.float32))
-        return spectrogram.unsqueeze(0), int(self.labels[index])
+        return drawn(self.log_mel, self.copies, index).unsqueeze(0), int(self.labels[index])
+
+
+class VectorDataset(TorchDataset[tuple[torch.Tensor, ...]]):
+    """One or more vectors per clip, then its label; with degraded versions as in `SpectrogramDataset`."""
+
+    def __init__(self, parts: Sequence[tuple[Array, Array | None]], labels: Array) -> None:
+        self.parts = parts  # of each: values (n, size), copies (copies, n, size) or None
+        self.labels = labels  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        copies = self.parts[0][1]
+        version = _version(copies)
+        vectors = (torch.from_numpy(_chosen(values, copies, version, index)) for values, copies in self.parts)
+        return *vectors, torch.tensor(int(self.labels[index]))
+
+
+def drawn(values: Array, copies: Array | None, index: int) -> torch.Tensor:
+    """Return a clip, or at random one of its degraded versions, as float32."""
+    return torch.from_numpy(_chosen(values, copies, _version(copies), index))
+
+
+def _version(copies: Array | None) -> int:
+    """Draw a version: 0 is the clip itself. Without copies nothing is drawn."""
+    return 0 if copies is None else int(torch.randint(len(copies) + 1, ()))
+
+
+def _chosen(values: Array, copies: Array | None, version: int, index: int) -> Array:
+    chosen = values[index] if copies is None or version == 0 else copies[version - 1, index]
+    return np.array(chosen, dtype=np.float32)

@@ -13,7 +13,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +21,22 @@ import soundfile as sf
 import torch
 from torch import nn
 
-from core import metrics, projection, storage
+from core import metrics, projection, shortcuts, storage
 from core.artifacts import artifacts_folder
 from core.batches import CALIBRATION_BATCHES, MicroBatch, Objective, cross_entropy
 from core.config import Config, Recipe
 from core.device import choose_device, peak_memory_mb
 from core.errors import ArtifactError
 from core.features import ast_filterbank
+from core.fine_spectrum import SIZE
 from core.models import build, frames
 from core.models import transformer as encoders
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.phases import autoencoder, prepare, transformer
 from core.training import planned_epochs
+from core.transforms import TRANSFORMS
 
+TRAINED_AGAIN = ("autoencoder", "transformer", "baselines", "hybrid")  # by the audit, for every seed and every source
 REPEATS = 3  # after one that warms up; the median counts
 FIXED = 8.0  # seconds a phase takes whatever the data: imports, figures, files
 NATIVE_RATE = 44_100  # Hz of the clips that the reading is timed on
@@ -59,15 +62,15 @@ class Estimate:
     disk_mb: float
 
 
-def estimate(config: Config, clips: int) -> dict[str, Estimate]:
-    """Return what every phase of a run over so many clips will take on this machine."""
+def estimate(config: Config, clips: int, sources: int = 2) -> dict[str, Estimate]:
+    """Return what every phase of a run over so many clips of so many sources will take on this machine."""
     costs = {phase: _cost(phase, config) for phase in MEASURES}
     train = round(clips * config.split.train)
     log_mel_mb = clips * config.spectrogram.n_mels * frames(config) * 4 / 1e6
     filterbank_mb = clips * ast_filterbank(np.ones(config.audio.samples, np.float32)).size * 2 / 1e6
     data_mb = {"autoencoder": 3 * log_mel_mb, "baselines": 3 * log_mel_mb, "hybrid": 2 * log_mel_mb}
     disk_mb = {"prepare": 0.9 * log_mel_mb + filterbank_mb}
-    return {
+    found = {
         phase: Estimate(
             seconds=FIXED
             + cost.per_clip * clips
@@ -78,6 +81,16 @@ def estimate(config: Config, clips: int) -> dict[str, Estimate]:
         )
         for phase, cost in costs.items()
     }
+    again = _trainings_again(config, sources) * sum(found[phase].seconds for phase in TRAINED_AGAIN)
+    extra = again + _robustness_seconds(config, clips)
+    return found | {"audit": replace(found["audit"], seconds=found["audit"].seconds + extra)}
+
+
+def _trainings_again(config: Config, sources: int) -> float:
+    """Return how many whole trainings the audit adds: one a further seed, a part of one for each two sources."""
+    asked = config.audit.leave_out
+    left_out = sources if asked == "all" else len(asked.split(",")) if asked else 0
+    return config.train.seeds - 1 + config.audit.leave_out_share * -(-left_out // 2)
 
 
 def _recipes(config: Config) -> dict[str, Recipe]:
@@ -91,6 +104,8 @@ def _recipes(config: Config) -> dict[str, Recipe]:
         "transformer_classifier": config.baselines.transformer_classifier,
         "hybrid": config.hybrid.recipe,
         "concatenation": config.hybrid.recipe,
+        "three_way": config.hybrid.three_way,
+        "fine_spectrum": config.baselines.fine_spectrum,
     }
 
 
@@ -202,6 +217,7 @@ def _measure_baselines(config: Config) -> tuple[float, dict[str, float]]:
         "cnn": (1, config.spectrogram.n_mels, frames(config)),
         "ae_classifier": (config.autoencoder.latent,),
         "transformer_classifier": (config.transformer.embedding,),
+        "fine_spectrum": (SIZE,),
     }
     batches = {name: _noise(_recipes(config)[name].batch_size, *shape) for name, shape in shapes.items()}
     steps = {name: _step_seconds(build(name, config), [batch]) for name, batch in batches.items()}
@@ -210,8 +226,23 @@ def _measure_baselines(config: Config) -> tuple[float, dict[str, float]]:
 
 def _measure_hybrid(config: Config) -> tuple[float, dict[str, float]]:
     rows = config.hybrid.recipe.batch_size
-    batches = [_noise(rows, config.autoencoder.latent), _noise(rows, config.transformer.embedding)]
-    return 0.0, {name: _step_seconds(build(name, config), batches) for name in ("hybrid", "concatenation")}
+    sizes = (config.autoencoder.latent, config.transformer.embedding, SIZE)
+    batches = [_noise(rows, size) for size in sizes]
+    fusions = {"hybrid": 2, "concatenation": 2, "three_way": 3}
+    return 0.0, {name: _step_seconds(build(name, config), batches[:count]) for name, count in fusions.items()}
+
+
+def _measure_audit(config: Config) -> tuple[float, dict[str, float]]:
+    """Time the shortcuts of a clip. The transforms are of a fixed number of clips, not of all: see `estimate`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.wav"
+        sf.write(path, 0.1 * _noise(round(NATIVE_RATE * config.audio.seconds), 2).numpy(), NATIVE_RATE)
+        return _median_seconds(lambda: shortcuts.measure(path, config.audio)) * 1.5, {}
+
+
+def _robustness_seconds(config: Config, clips: int) -> float:
+    """Return the time of transforming and judging the tested clips: some 60 ms for each of each transform."""
+    return 0.06 * min(config.audit.robustness_clips, clips * config.split.test) * (1 + len(TRANSFORMS))
 
 
 def _measure_evaluate(config: Config) -> tuple[float, dict[str, float]]:
@@ -230,5 +261,6 @@ MEASURES: dict[str, Callable[[Config], tuple[float, dict[str, float]]]] = {
     "transformer": _measure_transformer,
     "baselines": _measure_baselines,
     "hybrid": _measure_hybrid,
+    "audit": _measure_audit,
     "evaluate": _measure_evaluate,
 }

@@ -1,4 +1,4 @@
-"""Show where in a clip the transformer looked: attention over patches on the time × mel grid (SPEC T6).
+"""Show where in a clip the transformer looked (SPEC T6), and which lines of its spectrum moved the score (SPEC V3).
 
 Attention says where information was taken from, not whether it moved the score: beside a map, look at what happens to
 the score when a branch is removed.
@@ -11,6 +11,9 @@ import numpy as np
 import torch
 
 from core.features import AST_FRAME, AST_HOP, AST_RATE, ast_band_centres
+from core.fine_spectrum import BANDS as GRAIN_BANDS
+from core.fine_spectrum import GRAIN, LINE_COUNT, STATISTICS, line_frequencies
+from core.models.fine_spectrum import FineSpectrumClassifier
 from core.models.transformer import BANDS, SPECIAL, ASTTransformerEncoder, PatchGrid
 from core.storage import Array
 
@@ -26,6 +29,47 @@ class AttentionMap(NamedTuple):
     picture: Array  # (128, frames): mean of the patches that cover a bin; NaN where none does
     seconds: Array  # (frames,): centre of each frame
     hertz: Array  # (128,): centre of each mel bin
+
+
+class ArtefactView(NamedTuple):
+    """What the fine-spectrum detector heard in a clip, beside a reference.
+
+    Contributions are log-odds of AI, the clip's less the reference's; all of them add up to the difference of the two
+    verdicts, because the detector is linear behind its first layer.
+    """
+
+    hertz: Array  # (lines,)
+    residual: Array  # (lines,) dB: the clip's time-averaged spectrum less its trend
+    reference: Array  # (lines,) dB: the same of the reference, such as the mean human training clip
+    lines: Array  # (lines,): contribution of each line
+    grain: Array  # (resolutions, statistics, bands): contribution of each number on grain
+    strongest: Array  # indices of the lines that moved the score most, strongest first
+
+
+def artefact_view(
+    model: FineSpectrumClassifier, clip: Array, reference: Array, sample_rate: int, strongest: int = 20
+) -> ArtefactView:
+    """Compare a clip's fine spectrum with a reference's, line by line (SPEC V3).
+
+    Parameters
+    ----------
+    clip, reference : as `fine_spectrum` makes them, (SIZE,).
+    """
+    model.eval()
+    with torch.inference_mode():
+        found = model.contributions(
+            torch.from_numpy(np.stack([clip, reference]).astype(np.float32)).to(_device_of(model))
+        )
+    moved = (found[0] - found[1]).cpu().numpy()
+    lines = moved[:LINE_COUNT]
+    grain = moved[LINE_COUNT:].reshape(len(GRAIN), len(STATISTICS), GRAIN_BANDS)
+    order = np.argsort(-np.abs(lines), kind="stable")[:strongest]
+    hertz = line_frequencies(sample_rate)
+    return ArtefactView(hertz, clip[:LINE_COUNT], reference[:LINE_COUNT], lines, grain, order)
+
+
+def _device_of(model: FineSpectrumClassifier) -> torch.device:
+    return model.linear.weight.device
 
 
 def explain_clip(

@@ -36,7 +36,8 @@ STATISTICS = ("step in frequency", "step in time", "phase steadiness", *(f"resid
 FLOOR_DB = 110.0  # below the clip's loudest bin: beneath it is rounding, not sound
 
 LINES = slice(round(LINES_FFT / 2 * LOWEST), round(LINES_FFT / 2 * HIGHEST))  # bins
-SIZE = LINES.stop - LINES.start + len(GRAIN) * len(STATISTICS) * BANDS
+LINE_COUNT = LINES.stop - LINES.start
+SIZE = LINE_COUNT + len(GRAIN) * len(STATISTICS) * BANDS
 
 
 def fine_spectrum(waveform: Array) -> Array:
@@ -74,7 +75,7 @@ def grain(waveform: Array, n_fft: int, hop_length: int, trend: int) -> Array:
 
 def line_frequencies(sample_rate: int) -> NDArray[np.float64]:
     """Return the frequency in Hz of every value of `lines`."""
-    return np.arange(LINES.start, LINES.stop) * sample_rate / LINES_FFT
+    return np.asarray(np.arange(LINES.start, LINES.stop) * sample_rate / LINES_FFT)
 
 
 def band_centres(sample_rate: int) -> NDArray[np.float64]:
@@ -82,7 +83,7 @@ def band_centres(sample_rate: int) -> NDArray[np.float64]:
     n_fft = GRAIN[-1][0]
     bins = _bands(n_fft)
     width = (bins.stop - bins.start) / BANDS
-    return (bins.start + width * (np.arange(BANDS) + 0.5)) * sample_rate / n_fft
+    return np.asarray((bins.start + width * (np.arange(BANDS) + 0.5)) * sample_rate / n_fft)
 
 
 def _spectra(waveform: Array, n_fft: int, hop_length: int) -> NDArray[np.complex64]:
@@ -95,7 +96,8 @@ def _spectra(waveform: Array, n_fft: int, hop_length: int) -> NDArray[np.complex
 def _decibels(spectra: NDArray[np.complex64]) -> Array:
     """Return the power in dB, none of it further than FLOOR_DB below the loudest."""
     power = spectra.real**2 + spectra.imag**2
-    return 10 * np.log10(np.maximum(power, max(float(power.max()), 1e-20) * 10 ** (-FLOOR_DB / 10)))
+    floor = max(float(power.max()), 1e-20) * 10 ** (-FLOOR_DB / 10)
+    return np.asarray(10 * np.log10(np.maximum(power, floor)), dtype=np.float32)
 
 
 def _residual(level: Array, trend: int) -> Array:
@@ -106,7 +108,7 @@ def _residual(level: Array, trend: int) -> Array:
 def _phase_steadiness(spectra: NDArray[np.complex64]) -> Array:
     """Return the cosine of how much the phase advance changes from frame to frame: 1 for a steady tone, 0 for noise."""
     unit = spectra / np.maximum(np.abs(spectra), 1e-12)
-    return (unit[2:] * unit[:-2] * np.conj(unit[1:-1]) ** 2).real
+    return np.asarray((unit[2:] * unit[:-2] * np.conj(unit[1:-1]) ** 2).real)
 
 
 def _bands(n_fft: int) -> slice:

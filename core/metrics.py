@@ -9,7 +9,7 @@ every interval and every test draws, swaps or averages whole songs (`groups`), n
 Metrics
 -------
 `score` a model's figures · `song_bootstrap` their intervals · `paired_difference` two models on the same clips ·
-`class_difference` one quantity in both classes · `song_mean`, `wilson` intervals of a mean and of a share.
+`class_difference` one quantity in both classes · `song_mean`, `wilson`, `share_interval` intervals of means and shares.
 """
 
 from dataclasses import dataclass
@@ -134,8 +134,9 @@ def song_bootstrap(
 ) -> dict[str, Interval]:
     """Give each field of `Scores` its percentile bootstrap interval over songs.
 
-    All clips of a song are drawn together, and songs are drawn class by class, so no draw lacks a class. The interval
-    of a model without a single error has no width: there, quote `wilson` over the songs instead.
+    All clips of a song are drawn together, and songs are drawn class by class, so no draw lacks a class. Where every
+    draw says the same, as for a model without an error, a share's interval is Wilson's over the songs it is about
+    instead (`share_interval`); that of F1 follows from its precision's and recall's. An AUC's stays without width.
 
     Parameters
     ----------
@@ -146,7 +147,8 @@ def song_bootstrap(
     truth, probability = checked(labels, probabilities)
     draws = song_draws(truth, np.asarray(groups), n, seed)
     values = _weighted_scores(truth, probability, draws, threshold)
-    return {name: percentiles(values[name], confidence) for name in INTERVAL_FIELDS}
+    found = {name: percentiles(values[name], confidence) for name in INTERVAL_FIELDS}
+    return found | _widened(found, truth, predict(probability, threshold), song_index(groups), confidence)
 
 
 def paired_difference(
@@ -154,7 +156,7 @@ def paired_difference(
     a: ArrayLike,
     b: ArrayLike,
     groups: ArrayLike,
-    threshold: float,
+    thresholds: Interval,
     n: int,
     confidence: float,
     seed: int,
@@ -168,13 +170,15 @@ def paired_difference(
     Parameters
     ----------
     a, b : the two models' probabilities.
+    thresholds : from where `a` calls a clip AI, and from where `b` does.
     n : number of bootstrap draws, and of permutations; the smallest possible p-value is 1 / (n + 1).
     """
     (truth, first), (_, second) = checked(labels, a), checked(labels, b)
     song = song_index(groups)
     draws = song_draws(truth, song, n, seed)
     swaps = np.random.default_rng((seed, 1)).integers(0, 2, (n, song.max() + 1), dtype=bool)[:, song]  # (n, clips)
-    gain = (predict(first, threshold) == truth).astype(np.float64) - (predict(second, threshold) == truth)
+    right = [predict(p, t) == truth for p, t in zip((first, second), thresholds, strict=True)]
+    gain = right[0].astype(np.float64) - right[1]
     area = float(roc_auc_score(truth, first) - roc_auc_score(truth, second))
     drawn_area = _weighted_auc(truth, first, draws) - _weighted_auc(truth, second, draws)
     swapped_area = _swapped_auc(truth, rankdata(first), rankdata(second), swaps)
@@ -244,6 +248,24 @@ def wilson(k: int, n: int, confidence: float = EvaluationConfig.confidence) -> I
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def share_interval(
+    hits: ArrayLike, drawn: Interval, groups: ArrayLike, confidence: float = EvaluationConfig.confidence
+) -> Interval:
+    """Return a bootstrap interval as it is; one without width as Wilson's over the songs of the clips concerned.
+
+    Parameters
+    ----------
+    hits : whether each of the clips the share is about counts, (clips,); of none, nothing is known.
+    drawn : the bootstrap's interval of the share of hits.
+    groups : song of each of these clips.
+    """
+    if drawn[0] < drawn[1]:
+        return drawn
+    hit = np.asarray(hits, dtype=np.float64)
+    songs = len(np.unique(np.asarray(groups)))
+    return wilson(round(songs * float(hit.mean())), songs, confidence) if songs else (0.0, 1.0)
+
+
 def log_odds(probabilities: ArrayLike) -> Floats:
     """Map probabilities to log-odds, those of 0 and 1 cut to the finite ones of `CERTAIN`."""
     return np.asarray(logit(np.clip(np.asarray(probabilities, dtype=np.float64), CERTAIN, 1 - CERTAIN)))
@@ -308,6 +330,33 @@ def _weighted_scores(labels: Ints, probabilities: Floats, weights: Floats, thres
     area = _weighted_auc(labels, probabilities, weights)
     values = (accuracy, *_with_macro(precision), *_with_macro(recall), *_with_macro(f1), area)
     return dict(zip(INTERVAL_FIELDS, values, strict=True))
+
+
+def _widened(
+    found: dict[str, Interval], labels: Ints, called: Ints, song: Ints, confidence: float
+) -> dict[str, Interval]:
+    """Return the intervals of shares that had no width, and of the F1 and the means over classes made from them."""
+    right = labels == called
+    wide = {"accuracy": share_interval(right, found["accuracy"], song, confidence)}
+    for label, name in enumerate(("human", "ai")):
+        for field, rows in ((f"recall_{name}", labels == label), (f"precision_{name}", called == label)):
+            wide[field] = share_interval(right[rows], found[field], song[rows], confidence)
+        if found[f"f1_{name}"][0] == found[f"f1_{name}"][1]:
+            low, high = (
+                _harmonic(*ends) for ends in zip(wide[f"precision_{name}"], wide[f"recall_{name}"], strict=True)
+            )
+            wide[f"f1_{name}"] = low, high
+    both = {**found, **wide}
+    for field in ("precision", "recall", "f1"):
+        if found[f"{field}_macro"][0] == found[f"{field}_macro"][1]:
+            ends = zip(both[f"{field}_human"], both[f"{field}_ai"], strict=True)
+            low, high = ((human + ai) / 2 for human, ai in ends)
+            wide[f"{field}_macro"] = low, high
+    return wide
+
+
+def _harmonic(a: float, b: float) -> float:
+    return 2 * a * b / (a + b) if a + b else 0.0
 
 
 def _share(part: Floats, whole: Floats) -> Floats:

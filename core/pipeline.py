@@ -35,45 +35,71 @@ class Phase:
     version: int = 1  # raise it when the phase's code changes what it writes
 
 
+TRAINING = ("train.recipe", "train.augment", "train.seed")
+BASELINES = ("cnn", "ae_classifier", "transformer_classifier", "fine_spectrum")
+
+
+def _copies(run: Run, *names: str) -> list[Path]:
+    """Return the degraded versions of the training clips that a run has."""
+    return [path for path in (run.copies(name) for name in names) if path.exists()]
+
+
 PHASES: tuple[Phase, ...] = (
     Phase(
-        "prepare", "P1", (), ("audio", "spectrogram", "split"),
+        "prepare", "P1", (), ("audio", "spectrogram", "split", "train.waveform_copies"),
         lambda run: [],
-        lambda run: [run.clips_table, run.skipped_table, run.dataset, run.filterbank],
+        lambda run: [run.clips_table, run.skipped_table, run.dataset, run.filterbank, run.fine_spectrum],
         ("numpy", "scipy", "soundfile", "soxr", "librosa"),
+        version=2,
     ),
     Phase(
-        "autoencoder", "P2a", ("prepare",), ("train", "autoencoder"),
-        lambda run: [run.clips_table, run.dataset],
+        "autoencoder", "P2a", ("prepare",), (*TRAINING, "autoencoder"),
+        lambda run: [run.clips_table, run.dataset, *_copies(run, "log_mel")],
         lambda run: [run.checkpoint("ae_multitask_best"), run.ae_latents, run.ae_losses],
         ("torch",),
     ),
     Phase(
-        "transformer", "P2b", ("prepare",), ("train", "transformer"),
-        lambda run: [run.clips_table, run.filterbank],
+        "transformer", "P2b", ("prepare",), (*TRAINING, "transformer"),
+        lambda run: [run.clips_table, run.filterbank, *_copies(run, "filterbank")],
         lambda run: [run.checkpoint("transformer_best"), run.transformer_embeddings],
         ("torch", "transformers"),
     ),
     Phase(
-        "baselines", "P3", ("prepare", "autoencoder", "transformer"), ("train", "baselines"),
-        lambda run: [run.clips_table, run.dataset, run.ae_latents, run.transformer_embeddings],
-        lambda run: [*(run.checkpoint(f"{name}_best") for name in ("cnn", "ae_classifier", "transformer_classifier"))],
+        "baselines", "P3", ("prepare", "autoencoder", "transformer"), (*TRAINING, "baselines"),
+        lambda run: [run.clips_table, run.dataset, run.fine_spectrum, run.ae_latents, run.transformer_embeddings,
+                     *_copies(run, "log_mel", "fine_spectrum")],
+        lambda run: [run.checkpoint(f"{name}_best") for name in BASELINES],
         ("torch",),
+        version=2,
     ),
     Phase(
-        "hybrid", "P4", ("prepare", "autoencoder", "transformer"), ("train", "hybrid"),
-        lambda run: [run.clips_table, run.dataset, run.filterbank, run.ae_latents, run.transformer_embeddings,
-                     run.checkpoint("ae_multitask_best"), run.checkpoint("transformer_best")],
-        lambda run: [run.checkpoint("hybrid_best"), run.fusion],
+        "hybrid", "P4", ("prepare", "autoencoder", "transformer"), (*TRAINING, "hybrid"),
+        lambda run: [run.clips_table, run.dataset, run.filterbank, run.fine_spectrum, run.ae_latents,
+                     run.transformer_embeddings, run.checkpoint("ae_multitask_best"),
+                     run.checkpoint("transformer_best"), *_copies(run, "fine_spectrum")],
+        lambda run: [run.checkpoint("hybrid_best"), run.checkpoint("three_way_best"), run.fusion],
         ("torch",),
+        version=2,
     ),
     Phase(
-        "evaluate", "P5", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
-        ("evaluation", "autoencoder", "hybrid"),
+        "audit", "P5a", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
+        ("audio", "audit", "train", "autoencoder", "transformer", "baselines", "hybrid"),
+        lambda run: [run.clips_table, run.dataset, run.filterbank, run.fine_spectrum, run.front_end,
+                     run.checkpoint("ae_multitask_best"), run.checkpoint("transformer_best"),
+                     run.checkpoint("hybrid_best"), run.checkpoint("three_way_best"),
+                     *(run.checkpoint(f"{name}_best") for name in BASELINES)],
+        lambda run: [run.shortcuts, run.robustness],
+        ("numpy", "scipy", "librosa", "soundfile", "soxr", "torch"),
+    ),
+    Phase(
+        "evaluate", "P5", ("prepare", "autoencoder", "transformer", "baselines", "hybrid", "audit"),
+        ("evaluation", "autoencoder", "hybrid", "audio"),
         lambda run: [run.clips_table, run.skipped_table, run.ae_latents, run.ae_losses, run.transformer_embeddings,
-                     run.transformer_note, run.baseline_probabilities, run.fusion],
+                     run.transformer_note, run.baseline_probabilities, run.fusion, run.shortcuts, run.robustness,
+                     run.leave_out, run.seeds],
         lambda run: [run.results_file, run.comparison_table, run.predictions],
         ("numpy", "scikit-learn"),
+        version=2,
     ),
 )  # fmt: skip
 NAMES = tuple(phase.name for phase in PHASES)

@@ -1,52 +1,41 @@
 """The printed figures: data in, matplotlib `Figure` out (SPEC E2, A3, B5, H2).
 
 Nothing here touches pyplot's state or the disk, or computes more than its curve needs. Every figure carries its
-resolution: save with `figure.savefig(path)`. Human is always a blue circle and AI a red diamond; the two colours are
-equally dark, so the shape (or the hatch of a bar) is what remains in black and white.
+resolution: save with `figure.savefig(path)`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import librosa
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import auc, roc_curve
 
 from core.errors import printable
-from core.metrics import CLASS_NAMES, Interval, Scores, SongMean
+from core.metrics import Interval, Scores, SongMean
+from core.plots_style import (
+    CLASSES,
+    WHITE_TO_BLUE,
+    ClassStyle,
+    bracketed,
+    draw_image,
+    legend_below,
+    light_grid,
+    model_style,
+    new_figure,
+    panels_in_row,
+    percent_axes,
+    values_above,
+    whiskers,
+)  # fmt: skip
 
-DPI = 150
 Confusion = tuple[tuple[int, int], tuple[int, int]]
-
-
-class ClassStyle(NamedTuple):
-    """How one class looks in every figure."""
-
-    name: str
-    color: str
-    marker: str
-    symbol: str  # the marker as text
-    hatch: str  # of its bars
-
-
-HUMAN = ClassStyle(CLASS_NAMES[0], "#0077BB", "o", "●", "")
-AI = ClassStyle(CLASS_NAMES[1], "#CC3311", "D", "◆", "//")
-CLASSES = (HUMAN, AI)  # by label
-
-# Models take neither class's colour, and differ in line and hatch too.
-_MODEL_COLORS = ("#555555", "#EE7733", "#009988", "#AA4499", "#999933", "#222255")
-_MODEL_LINES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), ":", (0, (8, 2)))
-_MODEL_HATCHES = ("", "//", "..", "xx", "\\\\", "++")
-_WHITE_TO_BLUE = LinearSegmentedColormap.from_list("white_to_blue", ["#FFFFFF", "#6BAED6", "#08306B"])
 _MEL_TICKS = (500, 1000, 2000, 4000)  # Hz
 
 
@@ -59,7 +48,7 @@ def visualize_confusion_matrix(confusions: Mapping[str, tuple[Confusion, float]]
     """
     columns = min(len(confusions), 2 if len(confusions) <= 4 else 3)
     rows = -(-len(confusions) // columns)
-    figure = _figure(max(3.9 * columns + 0.6, 6.4), 3.9 * rows + 0.5)
+    figure = new_figure(max(3.9 * columns + 0.6, 6.4), 3.9 * rows + 0.5)
     for place, (model, (confusion, accuracy)) in enumerate(confusions.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         _confusion_heatmap(axes, np.asarray(confusion))
@@ -80,16 +69,16 @@ def plot_roc_curves(
     ----------
     intervals : per model the interval of its AUC, shown beside it.
     """
-    figure = _figure(6.4, 7.4)
+    figure = new_figure(6.4, 7.4)
     axes = figure.subplots()
     for place, (model, probability) in enumerate(probabilities.items()):
         false_alarms, caught, _ = roc_curve(labels, probability)
-        label = f"{model}: AUC {auc(false_alarms, caught):.3f}" + _bracketed((intervals or {}).get(model))
-        color, line, _ = _model_style(place)
+        label = f"{model}: AUC {auc(false_alarms, caught):.3f}" + bracketed((intervals or {}).get(model))
+        color, line, _ = model_style(place)
         axes.plot(false_alarms, caught, color=color, linestyle=line, linewidth=2, label=label)
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":", label="Chance: AUC 0.500")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    _percent_axes(axes, "Human clips called AI (false positive rate)", "AI clips caught (true positive rate)")
+    percent_axes(axes, "Human clips called AI (false positive rate)", "AI clips caught (true positive rate)")
     figure.legend(loc="outside lower center", frameon=False)
     human, ai = np.bincount(np.asarray(labels), minlength=2)
     axes.set_title(f"ROC curves, {human} human and {ai} AI test clips")
@@ -105,14 +94,14 @@ def plot_tsne(projections: Mapping[str, NDArray[Any]], labels: ArrayLike, perple
     perplexity : the one that was used.
     """
     label = np.asarray(labels)
-    figure = _figure(4.0 * len(projections), 4.9)
-    for axes, (name, points) in zip(_row(figure, len(projections)), projections.items(), strict=True):
+    figure = new_figure(4.0 * len(projections), 4.9)
+    for axes, (name, points) in zip(panels_in_row(figure, len(projections)), projections.items(), strict=True):
         for value, style in enumerate(CLASSES):
             _class_scatter(axes, points[label == value], style)
         axes.set(title=name, xlabel="t-SNE 1", ylabel="t-SNE 2", xticks=[], yticks=[])
     figure.suptitle(f"t-SNE of the embeddings of {len(label)} clips, perplexity {perplexity:g}")
     note = "Neighbours mean something; distances between clusters and cluster sizes do not."
-    return _legend_below(figure, note)
+    return legend_below(figure, note)
 
 
 def plot_metrics_comparison(
@@ -126,35 +115,36 @@ def plot_metrics_comparison(
     """
     fields = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
     width = 0.8 / len(scores)
-    figure = _figure(9.5 + 1.6 * max(len(scores) - 4, 0), 5.0)
+    figure = new_figure(9.5 + 1.6 * max(len(scores) - 4, 0), 5.0)
     axes = figure.subplots()
     for place, (model, values) in enumerate(scores.items()):
-        color, _, hatch = _model_style(place)
+        color, _, hatch = model_style(place)
         heights = [getattr(values, field) for field in fields]
         x = np.arange(len(fields)) + (place - (len(scores) - 1) / 2) * width
         axes.bar(x, heights, width * 0.92, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=model)
         ranges = [(intervals or {}).get(model, {}).get(field) for field in fields]
-        tops = _whiskers(axes, x, heights, ranges)
-        _values_above(axes, x, heights, tops, 8)
+        tops = whiskers(axes, x, heights, ranges)
+        values_above(axes, x, heights, tops, 8)
     axes.set_xticks(range(len(fields)), ["Accuracy", "Precision (macro)", "Recall (macro)", "F1 (macro)"])
     axes.set_ylim(0, 1.08)
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylabel("Share of test clips, or mean over both classes")
-    _light_grid(axes, "y")
+    light_grid(axes, "y")
     n = next(iter(scores.values())).n
     axes.set_title(f"Models compared on {n} test clips" + (" (whiskers: bootstrap over songs)" if intervals else ""))
-    return _legend_below(figure)
+    return legend_below(figure)
 
 
-def plot_attention(weights: Mapping[str, tuple[SongMean, SongMean]]) -> Figure:
+def plot_attention(weights: Mapping[str, tuple[SongMean, SongMean]], model: str = "hybrid model") -> Figure:
     """Draw the mean fusion weight of each branch for human and AI clips, with intervals over songs.
 
     Parameters
     ----------
     weights : per branch, the mean over human and the mean over AI clips.
+    model : whose weights these are.
     """
-    figure = _figure(6.8, 4.8)
+    figure = new_figure(max(6.8, 2.6 * len(weights)), 4.8)
     axes = figure.subplots()
     for value, style in enumerate(CLASSES):
         means = [both[value] for both in weights.values()]
@@ -162,7 +152,7 @@ def plot_attention(weights: Mapping[str, tuple[SongMean, SongMean]]) -> Figure:
         heights = [mean.mean for mean in means]
         label = f"{style.name}, {means[0].n} clips of {means[0].songs} songs"
         axes.bar(x, heights, 0.33, color=style.color, hatch=style.hatch, edgecolor="white", linewidth=0, label=label)
-        tops = _whiskers(axes, x, heights, [(mean.low, mean.high) for mean in means])
+        tops = whiskers(axes, x, heights, [(mean.low, mean.high) for mean in means])
         axes.plot(
             x,
             np.full(len(x), 0.04),
@@ -172,14 +162,14 @@ def plot_attention(weights: Mapping[str, tuple[SongMean, SongMean]]) -> Figure:
             markeredgewidth=3,
             markersize=12,
         )
-        _values_above(axes, x, heights, tops, 10)
+        values_above(axes, x, heights, tops, 10)
     axes.axhline(1 / len(weights), color="0.35", linestyle=":", linewidth=1.2, label="Equal weight")
     axes.set_xticks(range(len(weights)), list(weights))
     axes.set_ylim(0, 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylabel("Mean fusion weight (whiskers: bootstrap over songs)")
-    axes.set_title("Where the hybrid model attends, by class")
-    return _legend_below(figure)
+    axes.set_title(f"Where the {model} attends, by class")
+    return legend_below(figure)
 
 
 def plot_attention_heatmap(weights: NDArray[Any], labels: ArrayLike, branches: Sequence[str]) -> Figure:
@@ -192,12 +182,12 @@ def plot_attention_heatmap(weights: NDArray[Any], labels: ArrayLike, branches: S
     label, equal = np.asarray(labels), 1 / len(branches)
     reach = max(0.05, float(np.abs(weights - equal).max()))  # colours tell small differences, the bar says how small
     counts = np.bincount(label, minlength=2)
-    figure = _figure(10.0, 1.9 + 0.75 * len(branches))
-    panels = _row(figure, 2)
+    figure = new_figure(10.0, 1.9 + 0.75 * len(branches))
+    panels = panels_in_row(figure, 2)
     for value, (axes, style) in enumerate(zip(panels, CLASSES, strict=True)):
         rows = weights[label == value]
         rows = rows[np.argsort(rows[:, 0], kind="stable")]
-        image = _image(axes, rows.T, "PuOr", equal - reach, equal + reach)
+        image = draw_image(axes, rows.T, "PuOr", equal - reach, equal + reach)
         axes.set_yticks(range(len(branches)), list(branches) if value == 0 else [""] * len(branches))
         axes.invert_yaxis()
         axes.set_xlabel(f"{style.name} clips, sorted by {branches[0]} weight")
@@ -216,7 +206,7 @@ def plot_training_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Map
     ----------
     histories : per model, columns epoch, train_loss, val_loss, train_accuracy, val_accuracy; one row per epoch.
     """
-    figure = _figure(4.0 * len(histories), 6.6)
+    figure = new_figure(4.0 * len(histories), 6.6)
     grid = figure.subplots(2, len(histories), squeeze=False, sharey="row")
     for column, (model, history) in enumerate(histories.items()):
         upper, lower = grid[:, column]
@@ -228,7 +218,7 @@ def plot_training_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Map
     grid[0, 0].set_ylabel("Cross-entropy (nats)")
     grid[1, 0].set_ylabel("Accuracy")
     figure.suptitle("Training: loss and accuracy per epoch")
-    return _legend_below(figure)
+    return legend_below(figure)
 
 
 def plot_autoencoder_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
@@ -238,14 +228,14 @@ def plot_autoencoder_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     ----------
     history : columns epoch and {train,val}_{reconstruction,classification}; one row per epoch.
     """
-    figure = _figure(9.0, 4.3)
-    left, right = _row(figure, 2)
+    figure = new_figure(9.0, 4.3)
+    left, right = panels_in_row(figure, 2)
     _curves(left, history, "reconstruction", best_epoch)
     _curves(right, history, "classification", best_epoch)
     left.set(title="Reconstruction", xlabel="Epoch", ylabel="Mean squared error (normalised log-mel)")
     right.set(title="Classification", xlabel="Epoch", ylabel="Cross-entropy (nats)")
     figure.suptitle(f"Training of the multi-task autoencoder: both losses over {len(history)} epochs")
-    return _legend_below(figure)
+    return legend_below(figure)
 
 
 def plot_reconstructions(
@@ -263,12 +253,12 @@ def plot_reconstructions(
     residuals = reconstructions - originals
     low, high, reach = float(originals.min()), float(originals.max()), float(np.abs(residuals).max())
     seconds = originals.shape[2] * hop_length / sample_rate
-    figure = _figure(10.0, 1.55 * len(originals) + 1.4)
+    figure = new_figure(10.0, 1.55 * len(originals) + 1.4)
     grid = figure.subplots(len(originals), 3, squeeze=False, sharex=True, sharey=True)
     for row, axes in enumerate(grid):
         for panel, values in zip(axes[:2], (originals[row], reconstructions[row]), strict=True):
-            loudness = _image(panel, values, "magma", low, high, seconds)
-        difference = _image(axes[2], residuals[row], "PuOr", -reach, reach, seconds)
+            loudness = draw_image(panel, values, "magma", low, high, seconds)
+        difference = draw_image(axes[2], residuals[row], "PuOr", -reach, reach, seconds)
         axes[0].set_title(_plain(titles[row]), fontsize=9, loc="left", parse_math=False)
         axes[0].set_ylabel("Frequency (Hz)", fontsize=9)
     _mel_axis(grid[0, 0], originals.shape[1], sample_rate)
@@ -282,24 +272,12 @@ def plot_reconstructions(
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-
-
-def _row(figure: Figure, count: int) -> list[Axes]:
-    return list(figure.subplots(1, count, squeeze=False)[0])
-
-
-def _model_style(place: int) -> tuple[str, Any, str]:
-    return tuple(styles[place % len(styles)] for styles in (_MODEL_COLORS, _MODEL_LINES, _MODEL_HATCHES))  # type: ignore
-
-
 def _confusion_heatmap(axes: Axes, counts: NDArray[Any]) -> None:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     texts = [[f"{n}\n{share:.1%}" for n, share in zip(*row, strict=True)] for row in zip(counts, shares, strict=True)]
     names = [style.name for style in CLASSES]
     sns.heatmap(
-        shares, vmin=0, vmax=1, cmap=_WHITE_TO_BLUE, annot=texts, fmt="", annot_kws={"fontsize": 13}, square=True,
+        shares, vmin=0, vmax=1, cmap=WHITE_TO_BLUE, annot=texts, fmt="", annot_kws={"fontsize": 13}, square=True,
         linewidths=1, linecolor="0.8", xticklabels=names, yticklabels=names, cbar=False, ax=axes,
     )  # fmt: skip
     axes.set(xlabel="Called", ylabel="True class")
@@ -321,64 +299,13 @@ def _curves(axes: Axes, history: pd.DataFrame, quantity: str, best_epoch: int) -
     kept = history.loc[epochs == best_epoch, f"val_{quantity}"]
     axes.plot([best_epoch] * len(kept), kept, "o", color="#AA4499", markersize=9, markerfacecolor="white")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _light_grid(axes, "both")
-
-
-def _legend_below(figure: Figure, note: str | None = None) -> Figure:
-    """Put the first axes' legend, with a note above it, under the whole figure."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, title=note)
-    return figure
-
-
-def _image(
-    axes: Axes, values: NDArray[Any], cmap: str, low: float, high: float, seconds: float | None = None
-) -> AxesImage:
-    """Draw a matrix with one row upwards per first index; with `seconds`, its width is time."""
-    rows, columns = values.shape
-    extent = (0 if seconds else -0.5, seconds or columns - 0.5, -0.5, rows - 0.5)
-    return axes.imshow(values, cmap=cmap, vmin=low, vmax=high, origin="lower", aspect="auto", extent=extent)
+    light_grid(axes, "both")
 
 
 def _mel_axis(axes: Axes, n_mels: int, sample_rate: int) -> None:
     centres = librosa.mel_frequencies(n_mels=n_mels + 2, fmin=0, fmax=sample_rate / 2)[1:-1]
     ticks = [hz for hz in _MEL_TICKS if hz < centres[-1]]
     axes.set_yticks(np.interp(ticks, centres, np.arange(n_mels)), [str(hz) for hz in ticks])
-
-
-def _whiskers(axes: Axes, x: NDArray[Any], heights: Sequence[float], ranges: Sequence[Interval | None]) -> list[float]:
-    """Draw the intervals there are; return where each bar with its whisker ends."""
-    halo = withStroke(linewidth=3, foreground="white")  # black on a dark bar would not show
-    for place, height, bounds in zip(x, heights, ranges, strict=True):
-        if bounds:
-            below, above = max(height - bounds[0], 0), max(bounds[1] - height, 0)
-            axes.errorbar(
-                place, height, [[below], [above]], color="black", capsize=3, linewidth=1.2, path_effects=[halo]
-            )
-    return [max(height, bounds[1]) if bounds else height for height, bounds in zip(heights, ranges, strict=True)]
-
-
-def _values_above(axes: Axes, x: NDArray[Any], heights: Sequence[float], tops: Sequence[float], size: int) -> None:
-    for place, height, top in zip(x, heights, tops, strict=True):
-        axes.annotate(
-            f"{100 * height:.1f}", (place, top), (0, 3), textcoords="offset points", ha="center", fontsize=size
-        )
-
-
-def _percent_axes(axes: Axes, x_label: str, y_label: str) -> None:
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set(xlabel=x_label, ylabel=y_label)
-    _light_grid(axes, "both")
-
-
-def _light_grid(axes: Axes, direction: Literal["both", "x", "y"]) -> None:
-    axes.grid(visible=True, axis=direction, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def _bracketed(interval: Interval | None) -> str:
-    return f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
 
 
 def _plain(title: str) -> str:

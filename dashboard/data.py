@@ -18,7 +18,8 @@ PHASES = {
     "autoencoder": "Train the autoencoder",
     "transformer": "Make the transformer embeddings",
     "baselines": "Train CNN and classifiers",
-    "hybrid": "Train the hybrid",
+    "hybrid": "Train the fusions",
+    "audit": "Ask the models where it is hard",
     "evaluate": "Evaluate on the test clips",
 }
 PNG = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # how a whole PNG begins and ends

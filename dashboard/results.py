@@ -34,6 +34,8 @@ class Model:
     n: int  # clips
     songs: int
     val_auc: float
+    threshold: float  # from this score on a clip is called AI; chosen on validation
+    addition: bool  # beyond the prescribed four
     scores: Mapping[str, Estimate]  # by core.metrics' field name, such as `roc_auc`
     confusion: tuple[tuple[int, int], tuple[int, int]]  # ((tn, fp), (fn, tp))
 
@@ -99,7 +101,8 @@ class Results:
     made: str  # UTC, ISO 8601
     demo: bool
     seconds: float  # of a clip
-    threshold: float
+    rule: str  # how thresholds are chosen: `fpr`, `balanced` or `fixed`
+    max_fpr: float  # of the rule `fpr`
     confidence: float
     models: tuple[Model, ...]  # best on validation first
     comparisons: tuple[Comparison, ...]
@@ -136,7 +139,8 @@ def parse(value: Mapping[str, Any], seconds: float) -> Results:
         made=text(value["made"]),
         demo=bool(value["demo"]),
         seconds=seconds,
-        threshold=number(value["threshold"]),
+        rule=text(value["threshold_rule"]["rule"]),
+        max_fpr=number(value["threshold_rule"]["max_fpr"]),
         confidence=number(value["confidence"]),
         models=_models(value["models"]),
         comparisons=tuple(_comparison(found) for found in value["comparisons"]),
@@ -164,6 +168,8 @@ def _model(key: str, value: Mapping[str, Any]) -> Model:
         n=_count(test["n"]),
         songs=_count(test["songs"]),
         val_auc=number(value["val"]["roc_auc"]),
+        threshold=number(value["threshold"]),
+        addition=bool(value["addition"]),
         scores={name: _estimate(test[name], interval) for name, interval in test["intervals"].items()},
         confusion=((_count(tn), _count(fp)), (_count(fn), _count(tp))),
     )

@@ -122,6 +122,16 @@ def accusation(results: Results) -> str:
     return f"Of 100 human clips, {human} would wrongly be called AI. Of 100 AI clips, {ai} would pass as human."
 
 
+def verdict_from(results: Results) -> str:
+    """Say from which score the headline detector calls a clip AI, and why from there."""
+    reasons = {
+        "fpr": f"on the validation clips, at most {percent(results.max_fpr)} of the human ones reach it",
+        "balanced": "on the validation clips, it is right most often there, both classes counting alike",
+    }
+    reason = reasons.get(results.rule, "set by hand")
+    return f"It calls a clip AI from a score of {results.headline.threshold:.3g} ({reason})."
+
+
 def _per_hundred(found: Estimate) -> str:
     low, value, high = (f"{share * 100:.0f}" for share in (found.low, found.value, found.high))
     return f"about **{value}** ({low} to {high})"
@@ -167,11 +177,11 @@ def detector_rows(results: Results) -> list[dict[str, str]]:
     """Return every detector's figures with their intervals."""
     columns = {"Accuracy": "accuracy", "F1 (macro)": "f1_macro", "AUC": "roc_auc"}
     return [
-        {"Detector": model.name}
+        {"Detector": model.name + (" (+)" if model.addition else "")}
         | {title: decimals(model.scores[field]) for title, field in columns.items()}
         | {f"Recall {mark}": percents(recall(results, model, label)) for label, mark in theme.MARKS.items()}
         | {f"Precision {mark}": percents(model.scores[f"precision_{label}"]) for label, mark in theme.MARKS.items()}
-        | {"Clips": f"{model.n:,}"}
+        | {"AI from": f"{model.threshold:.3g}", "Clips": f"{model.n:,}"}
         for model in results.models
     ]
 

@@ -40,7 +40,7 @@ st.markdown(f"{sentences.accusation(results)} {sentences.meaning_of_auc(auc.valu
 st.caption(
     f"The {best.name} stands here because it is the best on the validation clips: "
     "choosing by the test would flatter it. "
-    f"A clip is called AI from a score of {results.threshold:g}. Intervals are over songs."
+    f"{sentences.verdict_from(results)} Intervals are over songs."
 )
 
 left, right = st.columns(2, gap="large")
@@ -81,7 +81,8 @@ st.table(
 
 st.caption(
     f"In brackets: {results.confidence:.0%} intervals over songs. "
-    "A class without a single error is given what the rule of three allows."
+    "A class without a single error is given what its number of songs allows (Wilson). "
+    "(+): added to the four prescribed detectors."
 )
 
 # Source by source

@@ -27,7 +27,8 @@ from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.cnn import CHANNELS, DROPOUTS
 from core.models.pretrained import ast_classes, load_backbone
 from core.models.transformer import ASTTransformerEncoder
-from core.phases import autoencoder, prepare
+from core.front_end import FILTERBANK_DTYPE
+from core.phases import autoencoder
 from core.phases.transformer import BATCH
 from core.progress import progress
 from core.storage import Array
@@ -238,7 +239,7 @@ def our_embedding(file: Path, clips: int, weights: str, reference: bool) -> Work
     """Build [CLS] of the first clips (clips, hidden) as the phases make it; `reference`: in float32 throughout."""
     chosen = choose_device()
     device = Device(chosen.kind, None, "float32") if reference else chosen
-    stored = np.float32 if reference else prepare.FILTERBANK_DTYPE
+    stored = np.float32 if reference else FILTERBANK_DTYPE
     waveforms, pool = np.load(file, allow_pickle=False)[:clips], ThreadPoolExecutor(THREADS)
     encoder = ASTTransformerEncoder(ast_model(weights), TransformerConfig(), "ast-pretrained")
     device.place_model(encoder.eval())

@@ -19,8 +19,9 @@ if __name__ == "__main__":
 
     environment.adopt()  # before torch is loaded
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
@@ -28,7 +29,7 @@ from core.artifacts import Run, open_run
 from core.config import Config, with_settings
 from core.data import Place, folders, manifest
 from core.device import choose_device
-from core.errors import ArtifactError, ConfigError, DetectorError
+from core.errors import ArtifactError, ConfigError, DetectorError, printable
 from core.estimate import estimate
 from core.phases.prepare import place_of
 from core.pipeline import NAMES, execute, statuses
@@ -109,9 +110,10 @@ def work_of(options: argparse.Namespace, run: Run) -> tuple[Place, Config, bool]
 
 def print_plan(run: Run, config: Config, place: Place) -> None:
     """Print every phase, what it reads and writes, whether it stands, and what running it takes on this machine."""
-    clips = len(place.candidates(config.split))
+    candidates = place.candidates(config.split)
+    clips, sources = len(candidates), len({(clip.label, clip.source) for clip in candidates})
     print(f"{clips} audio files. Measuring a few steps on this machine ...", file=sys.stderr)
-    expected = estimate(config, clips)
+    expected = estimate(config, clips, sources)
     rows, left = [], 0.0
     for found in statuses(run, config, place):
         cost, phase = expected[found.phase.name], found.phase
@@ -149,8 +151,58 @@ def print_results(run: Run) -> None:
     print(f"\n{test['n']} test clips of {test['songs']} songs.", end=" ")
     print(f"{results['confidence']:.0%} intervals over songs are in {run.results_file}.")
     print(f"Transformer embeddings: {results['encoder']['description']}, {results['encoder']['mode']}.")
+    for title, table in audit_tables(results):
+        print(f"\n{title}\n{tabulate(table, headers='keys', floatfmt='.2f')}")
+    for title, claims in (("What may be said", "may"), ("What may not be said", "may_not")):
+        print(f"\n{title}:")
+        print("\n".join(f"- {sentence}" for sentence in results["summary"][claims]))
     if results["demo"]:
-        print("These are demo clips made by code: the numbers say nothing about real music.")
+        print("\nThese are demo clips made by code: the numbers say nothing about real music.")
+
+
+def audit_tables(results: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return a title and rows for each part of the audit that was made."""
+    tables = []
+    if found := results["leave_out"]:
+        title = "Sources never heard, held out in turn: AUC, and share of clips called rightly"
+        tables.append((title, [leave_out_row(source, results["models"]) for source in found["sources"]]))
+    if found := results["robustness"]:
+        title = f"AUC on {found['n']} test clips of {found['songs']} songs after each change"
+        tables.append((title, robustness_rows(found, results["models"])))
+    if found := results["shortcuts"]:
+        n, songs = found["files"]["n"], found["files"]["songs"]
+        title = f"What tells the classes apart without music: test AUC on {n} clips of {songs} songs"
+        tables.append((title, shortcut_rows(found)))
+    return tables
+
+
+def leave_out_row(source: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every detector makes of one source it never heard."""
+    row = {"class": source["label"], "source": printable(source["source"]), "clips": source["n"]}
+    own = source["models"]
+    return row | {models[name]["name"]: f"{found['auc']:.2f}, {found['recall']:.0%}" for name, found in own.items()}
+
+
+def robustness_rows(found: Mapping[str, Any], models: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one row per change with every detector's AUC."""
+    return [
+        {"change": name} | {models[key]["name"]: lines[place]["auc"] for key, lines in found["models"].items()}
+        for place, name in enumerate(found["transforms"])
+    ]
+
+
+def shortcut_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one row per fact, best on validation first, below the classifier that knows them all."""
+    heard = {feature["name"]: feature["test_auc"] for feature in found["heard"]["features"]}
+    every = {
+        "fact": "all together",
+        "files": found["files"]["test_auc"],
+        "as the models hear": found["heard"]["test_auc"],
+    }
+    return [every] + [
+        {"fact": fact["title"], "files": fact["test_auc"], "as the models hear": heard.get(fact["name"], "")}
+        for fact in found["files"]["features"]
+    ]
 
 
 if __name__ == "__main__":

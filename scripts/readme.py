@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.artifacts import ROOT
+from core.artifacts import ADDITIONS, ROOT
 
 README = ROOT / "README.md"
 REFERENCE = ROOT / "artifacts" / "reference" / "results.json"  # of the run on the real clips; the only part in git
@@ -24,14 +24,31 @@ def table(results: Mapping[str, Any]) -> str:
         "| Model | AUC | Accuracy | AI caught | Human called AI |",
         "|---|---|---|---|---|",
     ]
-    for model in sorted(results["models"].values(), key=lambda model: -model["val"]["roc_auc"]):
+    for key, model in sorted(results["models"].items(), key=lambda item: -item[1]["val"]["roc_auc"]):
         found = model["test"]
         low, high = found["intervals"]["recall_human"]
         cells = [_share(found, "roc_auc", ".3f"), _share(found, "accuracy"), _share(found, "recall_ai")]
         accused = f"{1 - found['recall_human']:.0%} [{1 - high:.0%}, {1 - low:.0%}]"
-        lines.append(f"| {model['name']} | {' | '.join(cells)} | {accused} |")
+        name = model["name"] + (" (+)" if key in ADDITIONS else "")
+        lines.append(f"| {name} | {' | '.join(cells)} | {accused} |")
     lines += ["", f"Sorted by validation AUC. Transformer embeddings: {encoder['description']} ({encoder['mode']})."]
+    if "threshold_rule" in results:  # results of an earlier version have one threshold for all
+        lines += ["", _reading(results)]
     return "\n".join(lines)
+
+
+def _reading(results: Mapping[str, Any]) -> str:
+    """Return how each model's threshold was chosen and what the mark means."""
+    rule = results["threshold_rule"]
+    human = rule["val_clips"]["human"]
+    reasons = {
+        "fpr": f"where at most {rule['max_fpr']:.0%} of the {human} human validation clips reach it",
+        "balanced": "where it is right most often on validation, both classes counting alike",
+        "fixed": f"a probability of {rule['fixed']:g}",
+    }
+    return (
+        f"Each model calls AI what reaches its own threshold: {reasons[rule['rule']]}. (+): beyond the prescribed four."
+    )
 
 
 def _share(found: Mapping[str, Any], field: str, form: str = ".0%") -> str:

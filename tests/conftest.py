@@ -30,8 +30,13 @@ SMALL = [
     "baselines.ae_classifier.min_steps=0",
     "baselines.transformer_classifier.epochs=3",
     "baselines.transformer_classifier.min_steps=0",
+    "baselines.fine_spectrum.epochs=3",
+    "baselines.fine_spectrum.min_steps=0",
     "hybrid.recipe.epochs=3",
     "hybrid.recipe.min_steps=0",
+    "hybrid.three_way.epochs=3",
+    "hybrid.three_way.min_steps=0",
+    "audit.robustness_clips=4",
     "evaluation.bootstraps=50",
 ]
 

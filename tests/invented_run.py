@@ -1,6 +1,6 @@
 """A run whose phases are skipped and whose evaluation is the real one: what the dashboard's tests look at.
 
-The pipeline runs as always, records included; only prepare to hybrid write invented arrays instead of learning.
+The pipeline runs as always, records included; only prepare to audit write invented arrays instead of learning.
 """
 
 from pathlib import Path
@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from core import pipeline, storage
-from core.artifacts import CLIP_COLUMNS, SKIPPED_COLUMNS, SPLITS, Run, open_run
+from core.artifacts import CLIP_COLUMNS, DETECTORS, SKIPPED_COLUMNS, SPLITS, Run, open_run
 from core.config import Config, with_settings
 from core.data import folders
-from core.phases import Made, autoencoder, baselines, hybrid, prepare, transformer
+from core.phases import Made, audit, autoencoder, baselines, hybrid, prepare, transformer
+from core.phases.evaluate_evidence import BRANCHES, THREE_BRANCHES
 
 SETTINGS = ("evaluation.bootstraps=60", "evaluation.tsne_perplexity=5")
 SOURCES = {0: ("fma", "gtzan"), 1: ("musicgen", "stable-audio", "suno")}
 SONGS = 40  # per source, one clip each
+FACTS = ("bandwidth", "rms", "peak")  # without music
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "![](http://evil.example/pixel.png)",
@@ -75,7 +77,7 @@ class Invention:
         return Made([run.transformer_embeddings, run.transformer_note, run.checkpoint("transformer_best")])
 
     def baselines(self, run: Run, config: Config, fingerprint: str) -> Made:
-        skills = {"cnn": 1.2, "ae_classifier": 0.4, "transformer_classifier": 0.8}
+        skills = {"cnn": 1.2, "ae_classifier": 0.4, "transformer_classifier": 0.8, "fine_spectrum": 1.5}
         arrays = [self.by_split(self.probability(skill), f"{name}_") for name, skill in skills.items()]
         storage.write_npz(run.baseline_probabilities, {name: a for part in arrays for name, a in part.items()})
         return Made([run.baseline_probabilities])
@@ -84,10 +86,49 @@ class Invention:
         share = self.rng.uniform(0.3, 0.7, len(self.labels))
         arrays = {"hybrid_probability": self.probability(1.4), "hybrid_weights": np.stack([share, 1 - share], axis=1)}
         arrays |= {"concatenation_probability": self.probability(1.3), "hybrid_fused": self.vectors(8)}
-        arrays |= {f"hybrid_without_{name}": self.probability(0.8) for name in ("autoencoder", "transformer")}
+        arrays |= {f"hybrid_without_{name}": self.probability(0.8) for name in BRANCHES}
+        shares = self.rng.dirichlet((2, 2, 2), len(self.labels))
+        arrays |= {"three_way_probability": self.probability(1.6), "three_way_weights": shares}
+        arrays |= {"three_way_fused": self.vectors(8)}
+        arrays |= {f"three_way_without_{name}": self.probability(1.0) for name in THREE_BRANCHES}
         parts = [self.by_split(values, f"{name}_") for name, values in arrays.items()]
         storage.write_npz(run.fusion, {name: array for part in parts for name, array in part.items()})
         return Made([run.fusion])
+
+    def audit(self, run: Run, config: Config, fingerprint: str) -> Made:
+        facts = self.rng.normal(size=(len(self.labels), 3)) + np.outer(self.labels, (1.0, 0.0, 0.0))
+        named = {"features": facts, "heard": facts[:, 1:], "names": np.array(FACTS), "heard_names": np.array(FACTS[1:])}
+        storage.write_npz(run.shortcuts, named)
+        storage.write_npz(run.robustness, self.degraded())
+        storage.write_npz(run.leave_out, self.held_out())
+        again = {f"probability_{name}": np.stack([self.probability(1.2) for _ in range(3)]) for name in DETECTORS}
+        storage.write_npz(run.seeds, {"seeds": np.arange(3), **again})
+        return Made([run.shortcuts, run.robustness, run.leave_out, run.seeds])
+
+    def degraded(self) -> dict[str, np.ndarray]:
+        """Answers to half the test clips, clean and after two changes, the second of which leaves nothing to hear."""
+        rows = np.flatnonzero(self.splits == "test")[::2]
+        skills = (1.5, 1.0, 0.0)
+        answers = {
+            f"probability_{name}": np.stack([self.probability(skill)[rows] for skill in skills]) for name in DETECTORS
+        }
+        changes = {"transforms": np.array(["clean", "mp3 64 kbit/s", "noise 20 dB SNR"])}
+        return {"rows": rows, **changes, "kinds": np.array(["clean", "mp3", "noise"]), **answers}
+
+    def held_out(self) -> dict[str, np.ndarray]:
+        """Answers of models that never heard a source, to its clips and to the others of validation and test."""
+        sources = np.array([clip[4] for clip in self.clips])
+        parts = []
+        for label, name in sorted((label, name) for label, names in self.sources.items() for name in names):
+            own = sources == name
+            for role, chosen in (
+                ("held_out", own),
+                *((role, ~own & (self.splits == role)) for role in ("val", "test")),
+            ):
+                parts += [(name, label, row, role) for row in np.flatnonzero(chosen)]
+        columns = [np.array(column) for column in zip(*parts, strict=True)]
+        fold = dict(zip(("source", "source_label", "row", "role"), columns, strict=True))
+        return fold | {f"probability_{name}": self.probability(1.0)[fold["row"]] for name in DETECTORS}
 
 
 ENCODER: dict[str, object] = {
@@ -118,7 +159,7 @@ def invent(
     invention = Invention(sources, skipped, encoder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SMD_ARTIFACTS", str(artifacts))
-        for module in (prepare, autoencoder, transformer, baselines, hybrid):
+        for module in (prepare, autoencoder, transformer, baselines, hybrid, audit):
             patch.setattr(module, "run", getattr(invention, module.__name__.rpartition(".")[2]))
         run = open_run(name)
         place = folders(data / "human", data / "ai")

@@ -17,13 +17,13 @@ PACKAGES = {
 # core's rooms by floor. A room uses the floors below it and itself. A file's room is its first word:
 # core/audio_source.py is in `audio`, core/models/cnn.py is in `models`.
 FLOORS = (
-    {"errors", "progress", "augmentation"},
-    {"config", "storage", "device"},
+    {"errors", "progress", "augmentation", "transforms", "fine"},
+    {"config", "storage", "device", "waveform"},
     {"artifacts", "containers", "features", "demo"},
-    {"audio", "models", "metrics", "batches"},
-    {"checkpoints", "data", "splits", "plots", "projection"},
-    {"training", "explain"},
-    {"phases", "detector"},
+    {"audio", "models", "metrics", "batches", "front"},
+    {"checkpoints", "data", "splits", "plots", "projection", "thresholds"},
+    {"training", "explain", "calibration", "shortcuts", "detector"},
+    {"phases"},
     {"estimate"},
     {"pipeline"},
 )

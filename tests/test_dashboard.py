@@ -85,6 +85,7 @@ def test_the_page_shows_the_numbers_of_the_results_file(run: Run) -> None:
     for model in value["models"].values():
         low, high = model["test"]["intervals"]["roc_auc"]
         assert model["name"] in page
+        assert f"{model['threshold']:.3g}" in page
         assert f"{model['test']['roc_auc']:.3f} [{low:.3f},\u00a0{high:.3f}]" in page
     for source in value["sources"]:
         assert f"{round(source['right']['cnn'] * source['clips'])} of {source['clips']}" in page
@@ -95,6 +96,12 @@ def test_a_changed_results_file_shows_at_once(run: Run) -> None:
     rewrite(run, lambda value: [model["test"].update(roc_auc=0.6543) for model in value["models"].values()])
     assert "0.654" not in words(app)
     assert "0.654" in words(app.run())
+
+
+@pytest.mark.parametrize(("rule", "said"), [("fpr", "at most 5% of the human ones"), ("fixed", "set by hand")])
+def test_the_page_says_why_a_clip_is_called_ai_from_there(run: Run, rule: str, said: str) -> None:
+    rewrite(run, lambda value: value["threshold_rule"].update(rule=rule))
+    assert said in words(opened())
 
 
 def test_the_headline_detector_is_the_best_on_validation_not_on_test(run: Run) -> None:
@@ -167,8 +174,8 @@ def test_without_any_run_the_page_says_how_to_make_one(artifacts: Path) -> None:
 def test_a_half_finished_run_says_what_is_done_and_what_to_type(artifacts: Path) -> None:
     invent(artifacts, "half", only=("prepare", "autoencoder"))
     app = opened()
-    assert list(app.dataframe[0].value["State"]) == ["✓ done"] * 2 + ["○ to do"] * 4
-    assert "2 of 6 phases are done" in words(app)
+    assert list(app.dataframe[0].value["State"]) == ["✓ done"] * 2 + ["○ to do"] * 5
+    assert "2 of 7 phases are done" in words(app)
     assert "python -m scripts.pipeline run --run half" in [code.value for code in app.code]
 
 
@@ -226,7 +233,7 @@ def test_results_of_an_earlier_training_or_evaluation_are_marked(run: Run, phase
 def test_a_damaged_record_counts_as_not_done(run: Run) -> None:
     run.record("hybrid").write_text(run.record("hybrid").read_text().replace('"seconds": ', '"seconds": "a", "b": '))
     run.record("prepare").write_text("{")
-    assert [phase.done for phase in data.phases(run)] == [False, True, True, True, False, True]
+    assert [phase.done for phase in data.phases(run)] == [False, True, True, True, False, True, True]
 
 
 # Honesty

@@ -6,7 +6,7 @@ import pytest
 
 from core import estimate as estimation
 from core.artifacts import Run
-from core.config import Config
+from core.config import Config, with_settings
 from core.estimate import MEASURES, Cost, Estimate, estimate
 from core.pipeline import NAMES
 from scripts import pipeline as command
@@ -40,6 +40,18 @@ def test_a_training_counts_its_steps_its_validation_and_its_recalibration(monkey
     assert estimate(Config(), 4000)["baselines"].seconds == pytest.approx(expected, rel=1e-3)
 
 
+def test_the_audit_counts_the_trainings_it_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "_cost", unit_costs)
+
+    def audit(*settings: str) -> float:
+        return estimate(with_settings(Config(), settings), 4000, sources=21)["audit"].seconds
+
+    once = sum(estimate(Config(), 4000)[phase].seconds for phase in estimation.TRAINED_AGAIN)
+    assert audit("train.seeds=3") - audit() == pytest.approx(2 * once)
+    assert audit("audit.leave_out=all") - audit() == pytest.approx(11 * Config().audit.leave_out_share * once)
+    assert audit("audit.robustness_clips=0") < audit()
+
+
 def test_one_phase_is_really_measured_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
     first = estimation._cost("hybrid", small_config())
@@ -54,7 +66,7 @@ def test_the_plan_prints_phases_files_times_and_what_is_left(
 ) -> None:
     monkeypatch.setenv("SMD_ARTIFACTS", str(finished.folder.parent))
     expected = dict.fromkeys(NAMES, Estimate(seconds=90.0, memory_mb=1500.0, gpu_mb=0.0, disk_mb=10.0))
-    monkeypatch.setattr(command, "estimate", lambda config, clips: expected)
+    monkeypatch.setattr(command, "estimate", lambda config, clips, sources: expected)
     assert command.main(["plan", "--run", "finished", "--set", "hybrid.recipe.epochs=2"]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in (*NAMES, "dataset.npz", "1.5 GB"))

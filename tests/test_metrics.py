@@ -49,7 +49,9 @@ def test_a_probability_at_the_threshold_is_called_ai() -> None:
 def test_a_model_that_never_calls_ai_has_precision_zero_without_a_warning() -> None:
     labels, groups = [0, 1, 0, 1], [1, 2, 3, 4]
     assert metrics.score(labels, [0.1] * 4, THRESHOLD).precision_ai == 0
-    assert metrics.song_bootstrap(labels, [0.1] * 4, groups, THRESHOLD, 20, CONFIDENCE, 0)["f1_ai"] == (0, 0)
+    intervals = metrics.song_bootstrap(labels, [0.1] * 4, groups, THRESHOLD, 20, CONFIDENCE, 0)
+    assert intervals["precision_ai"] == (0, 1), "of clips that were never called, nothing is known"
+    assert intervals["f1_ai"][0] == 0
 
 
 @pytest.mark.parametrize(("labels", "missing"), [([0, 0], "AI"), ([1, 1], "Human")])
@@ -122,7 +124,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
 
 
 def compare(labels: np.ndarray, a: np.ndarray, b: np.ndarray, groups: np.ndarray) -> metrics.PairedDifference:
-    return metrics.paired_difference(labels, a, b, groups, THRESHOLD, DRAWS, CONFIDENCE, 0)
+    return metrics.paired_difference(labels, a, b, groups, (THRESHOLD, THRESHOLD), DRAWS, CONFIDENCE, 0)
 
 
 def test_a_model_that_is_better_by_construction_is_found_better() -> None:
@@ -146,6 +148,15 @@ def test_turning_the_two_models_round_turns_the_sign_and_keeps_the_p_value() -> 
     assert forth.roc_auc.p_value == back.roc_auc.p_value
 
 
+def test_each_model_is_compared_at_its_own_threshold() -> None:
+    labels, a, groups = clips(8)
+    lowered = np.clip(a - 0.1, 0, 1)
+    own = metrics.paired_difference(labels, a, lowered, groups, (0.5, 0.4), DRAWS, CONFIDENCE, 0)
+    shared = metrics.paired_difference(labels, a, lowered, groups, (0.5, 0.5), DRAWS, CONFIDENCE, 0)
+    assert own.accuracy.value == 0
+    assert shared.accuracy.value > 0
+
+
 def test_a_model_does_not_differ_from_itself_on_another_scale() -> None:
     labels, a, groups = clips(8)
     squeezed = 0.5 + (a - 0.5) / 10
@@ -167,7 +178,7 @@ def test_the_paired_test_cries_wolf_as_seldom_as_it_says() -> None:
         labels, a, groups = clips(seed, songs=30)
         _, b, _ = clips(seed + 1000, songs=30)
         b = 0.5 + (b - 0.5) / 10
-        result = metrics.paired_difference(labels, a, b, groups, THRESHOLD, 99, CONFIDENCE, seed)
+        result = metrics.paired_difference(labels, a, b, groups, (THRESHOLD, THRESHOLD), 99, CONFIDENCE, seed)
         p_values.append((result.accuracy.p_value, result.roc_auc.p_value))
     rates = np.mean(np.array(p_values) <= 0.1, axis=0)
     assert np.all(rates < 0.16)
@@ -231,6 +242,22 @@ def test_wilson_gives_the_textbook_interval_and_width_to_a_perfect_score() -> No
     assert metrics.wilson(57, 60) == pytest.approx((0.8630, 0.9829), abs=1e-4)
     assert metrics.wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
     assert metrics.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+
+
+def test_a_model_without_an_error_is_given_what_its_songs_allow() -> None:
+    labels, groups = np.repeat([0, 1], (30, 20)), np.repeat(np.arange(25), 2)
+    intervals = metrics.song_bootstrap(labels, labels, groups, THRESHOLD, 50, CONFIDENCE, 0)
+    assert intervals["recall_human"] == metrics.wilson(15, 15)
+    assert intervals["recall_ai"] == metrics.wilson(10, 10)
+    assert intervals["f1_ai"] == pytest.approx(metrics.wilson(10, 10))
+    assert intervals["accuracy"] == metrics.wilson(25, 25)
+    assert intervals["recall_macro"][0] == pytest.approx((metrics.wilson(15, 15)[0] + metrics.wilson(10, 10)[0]) / 2)
+    assert all(low < high for name, (low, high) in intervals.items() if name != "roc_auc")
+
+
+def test_an_interval_that_has_width_is_left_as_it_is() -> None:
+    assert metrics.share_interval([True, False], (0.2, 0.9), ["a", "b"]) == (0.2, 0.9)
+    assert metrics.share_interval([], (0.0, 0.0), []) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 0), (3, 2), (-1, 4)])

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
-from core import plots
+from core import plots, plots_audit
 from core.metrics import SongMean, score
 
 MODELS = ("CNN", "AE latent classifier", "Transformer classifier", "Attention hybrid")
@@ -31,10 +31,11 @@ def history(epochs: int = 8) -> pd.DataFrame:
     return pd.DataFrame({"epoch": np.arange(1, epochs + 1), **columns})
 
 
-def attention() -> Figure:
+def attention(branches: tuple[str, ...] = ("Autoencoder", "Transformer")) -> Figure:
     human, ai = SongMean(20, 9, 0.4, 0.35, 0.46), SongMean(18, 11, 0.55, 0.5, 0.61)
     mirrored = tuple(SongMean(m.n, m.songs, 1 - m.mean, 1 - m.high, 1 - m.low) for m in (human, ai))
-    return plots.plot_attention({"Autoencoder": (human, ai), "Transformer": (mirrored[0], mirrored[1])})
+    pairs = ((human, ai), (mirrored[0], mirrored[1]), (human, ai))
+    return plots.plot_attention(dict(zip(branches, pairs, strict=False)))
 
 
 def confusions(models: int = 4) -> Figure:
@@ -57,6 +58,52 @@ def training() -> Figure:
     return plots.plot_training_curves({model: history() for model in MODELS[:3]}, best)
 
 
+SIX = dict(zip("abcdef", (*MODELS, "Fine spectrum (+)", "Three-way fusion (+)"), strict=True))
+UNHEARD = (("fma", "human"), ("a $ource of 曲 with a very long name indeed", "ai"), ("suno", "ai"))
+
+
+def reliability() -> Figure:
+    bins = [{"mean_probability": p, "share_ai": p**2, "low_ci": p**2 / 2, "high_ci": p} for p in (0.1, 0.5, 0.9)]
+    found = {
+        "bins": {"before": bins, "after": bins[:2]},
+        "ece_before": 0.2,
+        "ece_after": 0.1,
+        "temperature": 2.5,
+        "n": 40,
+    }
+    return plots_audit.plot_reliability(dict.fromkeys(SIX.values(), found))
+
+
+def shortcuts() -> Figure:
+    facts = [{"title": f"fact number {n}", "test_auc": 0.5 + n / 50} for n in range(18)]
+    audit = {"n": 40, "songs": 30, "features": facts, "test_auc": 0.83, "test_auc_interval": (0.7, 0.9)}
+    tests = {name: {"roc_auc": 0.95, "intervals": {"roc_auc": (0.9, 0.99)}} for name in SIX.values()}
+    return plots_audit.plot_shortcuts({"files": audit, "heard": {**audit, "features": facts[:12]}}, tests)
+
+
+def leave_out(sources: tuple[tuple[str, str], ...] = UNHEARD) -> Figure:
+    own = {"auc": 0.8, "auc_interval": (0.7, 0.9), "recall": 0.25, "recall_interval": (0.1, 0.4)}
+    found = [
+        {"source": source, "label": label, "n": 30, "songs": 12, "models": dict.fromkeys(SIX, own)}
+        for source, label in sources
+    ]
+    return plots_audit.plot_leave_out({"sources": found}, SIX)
+
+
+def robustness() -> Figure:
+    names = ["clean", *(f"change number {n} semitones" for n in range(27))]
+    line = {"false_positive_rate": 0.04, "false_negative_rate": 0.93}
+    lines = [{"auc": 1 - n / 60, **line} for n in range(len(names))]
+    found = {"n": 200, "songs": 90, "clips": {"human": 90, "ai": 110}, "transforms": names}
+    return plots_audit.plot_robustness({**found, "models": dict.fromkeys(SIX, lines)}, SIX)
+
+
+def seeds() -> Figure:
+    spread = {"mean": 0.9, "values": [0.88, 0.9, 0.92]}
+    found = {"seeds": [0, 1, 2], "n": 40, "models": {key: {"roc_auc": spread, "accuracy": spread} for key in SIX}}
+    return plots_audit.plot_seeds(found, SIX)
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "confusion": confusions,
     "roc": lambda: plots.plot_roc_curves(LABELS, PROBABILITIES),
@@ -68,6 +115,15 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "training": training,
     "autoencoder": lambda: plots.plot_autoencoder_curves(history(), 5),
     "reconstructions": reconstructions,
+    "six confusions": lambda: confusions(6),
+    "six models' metrics": lambda: plots.plot_metrics_comparison(dict.fromkeys(SIX.values(), SCORES["CNN"])),
+    "three-way attention": lambda: attention(("Autoencoder", "Transformer", "Fine spectrum")),
+    "reliability": reliability,
+    "shortcuts": shortcuts,
+    "leave out": leave_out,
+    "many left out": lambda: leave_out(tuple((f"source {n}", "ai" if n > 5 else "human") for n in range(19))),
+    "robustness": robustness,
+    "seeds": seeds,
 }
 
 
@@ -250,3 +306,61 @@ def test_a_perfect_reconstruction_and_an_awkward_name_still_print() -> None:
     shown = figure.axes[0].get_title(loc="left")
     assert shown.startswith("$a^{$ \\u66f2\\u202e\\u000a")
     assert len(shown) <= 62
+
+
+def test_a_reliability_curve_stands_where_its_bins_are_beside_the_line_of_truth() -> None:
+    figure = reliability()
+    assert [axes.get_title().split("\n")[0] for axes in figure.axes] == list(SIX.values())
+    assert "T 2.50, error 0.200 → 0.100" in figure.axes[0].get_title()
+    truth, before, after = (
+        line.get_xydata() for line in figure.axes[0].lines if len(line.get_xdata()) and line.get_linestyle() != "None"
+    )
+    assert np.array_equal(truth[:, 0], truth[:, 1])
+    assert before == pytest.approx(np.array([[0.1, 0.01], [0.5, 0.25], [0.9, 0.81]]))
+    assert len(after) == 2
+
+
+def test_shortcut_bars_are_as_long_as_their_auc_and_the_models_stand_above_them() -> None:
+    files, heard = shortcuts().axes
+    assert len(files.patches) == 6 + 1 + 18
+    assert len(heard.patches) == 6 + 1 + 12
+    lengths = [bar.get_width() for bar in files.patches]
+    assert lengths[:7] == pytest.approx([0.95] * 6 + [0.83])
+    assert lengths[7:] == sorted(lengths[7:], reverse=True)
+    assert [label.get_text() for label in files.get_yticklabels()][6:8] == ["All facts together", "fact number 17"]
+    assert len({bar.get_hatch() for bar in files.patches}) == 3, "not told apart by grey alone"
+
+
+def test_a_source_never_heard_carries_its_class_its_n_and_every_models_mark() -> None:
+    figure = leave_out()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "● Human: fma\nn = 30, 12 songs"
+    assert labels[1].startswith(r"◆ AI: a \$ource of …")
+    assert [to_hex(label.get_color()) for label in figure.axes[0].get_yticklabels()] == [
+        "#0077bb",
+        "#cc3311",
+        "#cc3311",
+    ]
+    auc, recall = figure.axes
+    assert {float(x) for line in auc.containers for x in line[0].get_xdata()} == {0.8}
+    assert {float(x) for line in recall.containers for x in line[0].get_xdata()} == {0.25}
+    assert len({line[0].get_marker() for line in auc.containers}) == 6
+    assert legend_labels(figure) == list(SIX.values())
+
+
+def test_the_robustness_map_has_a_number_for_every_model_and_change() -> None:
+    auc, accused, missed = robustness().axes
+    assert auc.images[0].get_array().shape == (28, 6)
+    assert np.allclose(auc.images[0].get_array()[:, 0], 1 - np.arange(28) / 60)
+    assert {text.get_text() for text in accused.texts} == {"4%"}
+    assert {text.get_text() for text in missed.texts} == {"93%"}
+    assert "n = 90" in accused.get_title()
+    assert "n = 110" in missed.get_title()
+    assert auc.get_yticklabels()[0].get_text() == "clean"
+
+
+def test_every_training_is_a_mark_and_their_mean_another() -> None:
+    for axes in seeds().axes:
+        marks = [line for line in axes.lines if line.get_marker() == "|"]
+        assert [list(line.get_xdata()) for line in marks] == [[0.88, 0.9, 0.92]] * 6
+        assert [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "s"] == [0.9] * 6

@@ -8,7 +8,8 @@ from core.config import Config
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.classifiers import ae_classifier, transformer_classifier
 from core.models.cnn import CNN
-from core.models.hybrid import HybridClassifier
+from core.models.fine_spectrum import FineSpectrumClassifier
+from core.models.hybrid import HybridClassifier, ThreeWayClassifier
 
 
 def frames(config: Config) -> int:
@@ -31,6 +32,8 @@ MODELS: dict[str, Callable[[Config], nn.Module]] = {
     "transformer_classifier": lambda config: transformer_classifier(config.transformer.embedding),
     "hybrid": lambda config: _hybrid(config, attention=True),
     "concatenation": lambda config: _hybrid(config, attention=False),
+    "fine_spectrum": lambda config: FineSpectrumClassifier(),
+    "three_way": lambda config: ThreeWayClassifier(config.autoencoder.latent, config.transformer.embedding),
 }
 
 

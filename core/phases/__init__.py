@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from core.plots import DPI
+from core.plots_style import DPI
 from core.storage import write_atomic
 
 

@@ -37,7 +37,8 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     model, state = _train(dataset, device, training, settings, humans_only=False)
     errors, latents = _encode(model, dataset, device)
     ids = run.clip_ids(dataset.clips)
-    storage.write_npz(run.ae_latents, ids | run.split_arrays(dataset.clips, latents))
+    copies = {"copies": _encode_copies(model, dataset, device)} if dataset.copies is not None else {}
+    storage.write_npz(run.ae_latents, ids | run.split_arrays(dataset.clips, latents) | copies)
     baseline = _mean_spectrogram_errors(model, dataset)
     storage.write_npz(
         run.ae_losses,
@@ -78,7 +79,8 @@ def _train(
     torch.manual_seed(training.config.train.seed)
     model = build("autoencoder", training.config)
     assert isinstance(model, MultiTaskAutoencoder)
-    train, val = (_split(dataset, split, humans_only=humans_only) for split in ("train", "val"))
+    train = _split(dataset, "train", dataset.copies, humans_only=humans_only)
+    val = _split(dataset, "val", humans_only=humans_only)
     model.normalise.fit(train.log_mel)
     state = train_baseline(
         model,
@@ -91,14 +93,13 @@ def _train(
     return model, state
 
 
-def _split(dataset: Dataset, split: str, *, humans_only: bool) -> SpectrogramDataset:
+def _split(dataset: Dataset, split: str, copies: Array | None = None, *, humans_only: bool) -> SpectrogramDataset:
     rows = dataset.rows(split)
     log_mel, labels = dataset.log_mel[rows], dataset.labels[rows]
-    return (
-        SpectrogramDataset(log_mel[labels == 0], labels[labels == 0])
-        if humans_only
-        else SpectrogramDataset(log_mel, labels)
-    )
+    if not humans_only:
+        return SpectrogramDataset(log_mel, labels, copies)
+    human = labels == 0
+    return SpectrogramDataset(log_mel[human], labels[human], None if copies is None else copies[:, human])
 
 
 def _encode(model: MultiTaskAutoencoder, dataset: Dataset, device: Device) -> tuple[Array, Array]:
@@ -113,6 +114,14 @@ def _encode(model: MultiTaskAutoencoder, dataset: Dataset, device: Device) -> tu
     inputs = torch.from_numpy(dataset.log_mel).unsqueeze(1)
     error, latent = predict(forward, [inputs], device, 32, "autoencoder: latents")
     return error.numpy(), latent.numpy()
+
+
+def _encode_copies(model: MultiTaskAutoencoder, dataset: Dataset, device: Device) -> Array:
+    """Return the latents of the training clips' degraded versions, (copies, n_train, latent)."""
+    assert dataset.copies is not None
+    train = dataset.clips[dataset.rows("train")]
+    versions = (Dataset(train, np.asarray(copy, dtype=np.float32)) for copy in dataset.copies)
+    return np.stack([_encode(model, version, device)[1] for version in versions])
 
 
 def _mean_spectrogram_errors(model: MultiTaskAutoencoder, dataset: Dataset) -> Array:

@@ -1,4 +1,4 @@
-"""P5: one results file, and every table and figure from it (SPEC E, H2, H3)."""
+"""P5: one results file, and every table and figure from it (SPEC E, H2, H3, Q)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from core import metrics, storage
 from core.artifacts import (
+    ADDITIONS,
     COMPARISON_COLUMNS,
     DETECTORS,
     FORMAT,
@@ -23,8 +24,10 @@ from core.artifacts import (
     Run,
 )
 from core.config import Config
-from core.phases import Made, command, evaluate_figures, save_figures
-from core.phases.evaluate_attention import attention_results
+from core.phases import Made, command, evaluate_figures, evaluate_summary, save_figures
+from core.phases.evaluate_attention import attention_results, three_way_results
+from core.phases.evaluate_audit import leave_out_results, robustness_results, seed_results, shortcut_results
+from core.phases.evaluate_calibration import calibration_results, song_results
 from core.phases.evaluate_evidence import BRANCHES, Evidence, compare, evaluate_model
 from core.splits import count_table, missing_sources
 
@@ -33,31 +36,38 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     """Measure every model on every split; write results.json, predictions.csv, the tables and the figures."""
     evidence = Evidence(run, config)
     models = {name: _model_results(evidence, name) for name in DETECTORS}
-    results = {
+    results: dict[str, Any] = {
         "format": FORMAT,
         "run": run.name,
         "demo": run.read_description()[2],
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": _data_results(evidence),
         "encoder": evidence.encoder,
-        "threshold": config.evaluation.threshold,
+        "threshold_rule": _threshold_rule(evidence),
         "confidence": config.evaluation.confidence,
         "models": models,
         "comparisons": _comparisons(evidence),
         "sources": _source_results(evidence),
         "reconstruction": _reconstruction_results(evidence),
         "attention": attention_results(evidence),
+        "three_way": three_way_results(evidence),
+        "shortcuts": shortcut_results(evidence),
+        "robustness": robustness_results(evidence),
+        "leave_out": leave_out_results(evidence),
+        "seeds": seed_results(evidence),
+        "best": evidence.best(),
         "phases": _phase_results(run),
     }
     if config.hybrid.end_to_end:
         results["end_to_end"] = _end_to_end_results(evidence)
     if config.autoencoder.variants:
         results["autoencoder_variants"] = _variant_results(evidence)
-    figures, points = evaluate_figures.draw(evidence, models)
+    results["summary"] = evaluate_summary.summary(results)
+    figures, points = evaluate_figures.draw(evidence, results)
     storage.write_npz(run.tsne, points)
     files = save_results(run, results, evidence)
-    best = max(models.values(), key=lambda model: model["test"]["roc_auc"])
-    note = f"best test AUC: {best['name']} {best['test']['roc_auc']:.3f} on {best['test']['n']} clips"
+    best = models[results["best"]]
+    note = f"best on validation: {best['name']}, test AUC {best['test']['roc_auc']:.3f} on {best['test']['n']} clips"
     return Made([*files, run.tsne, *save_figures(figures)], (note,))
 
 
@@ -65,19 +75,32 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
 
 
 def _model_results(evidence: Evidence, name: str) -> dict[str, Any]:
-    """Return a model's figures on all three splits."""
-    results: dict[str, Any] = {"name": DETECTORS[name]}
+    """Return a model's figures on all three splits, over whole songs, and how far its probability can be believed."""
+    threshold = evidence.thresholds[name]
+    results: dict[str, Any] = {"name": DETECTORS[name], "addition": name in ADDITIONS, "threshold": threshold}
     for split in SPLITS:
-        rows = evidence.splits == split
-        probability = evidence.probabilities[name][rows]
-        results[split] = evaluate_model(evidence.labels[rows], probability, evidence.groups[rows], evidence.settings)
-    return results
+        arrays = (evidence.labels, evidence.probabilities[name], evidence.groups)
+        labels, probability, groups = (evidence.of(split, values) for values in arrays)
+        results[split] = evaluate_model(labels, probability, groups, evidence.settings, threshold)
+    return {**results, "songs": song_results(evidence, name), "calibration": calibration_results(evidence, name)}
+
+
+def _threshold_rule(evidence: Evidence) -> dict[str, Any]:
+    """Return how each model's threshold was chosen, and on how many human validation clips."""
+    settings, labels = evidence.settings, evidence.of("val", evidence.labels)
+    return {
+        "rule": settings.threshold_rule,
+        "max_fpr": settings.max_fpr,
+        "fixed": settings.threshold,
+        "val_clips": {name: int((labels == label).sum()) for label, name in enumerate(LABELS)},
+    }
 
 
 def _end_to_end_results(evidence: Evidence) -> dict[str, Any]:
     """Return the hybrid fine-tuned end to end on the test split, and compared with the one that was not (SPEC H4)."""
     probability, test = evidence.fusion("end_to_end_probability"), evidence.test
-    scores = evaluate_model(test(evidence.labels), test(probability), test(evidence.groups), evidence.settings)
+    labels, groups, threshold = test(evidence.labels), test(evidence.groups), evidence.threshold(probability)
+    scores = evaluate_model(labels, test(probability), groups, evidence.settings, threshold)
     return {"test": scores, "against_hybrid": compare(evidence, probability, evidence.probabilities["hybrid"])}
 
 
@@ -116,7 +139,7 @@ def _source_results(evidence: Evidence) -> list[dict[str, Any]]:
             [clip.split == "test" and (clip.label, clip.source) == (label, source) for clip in evidence.clips]
         )
         right = {
-            name: float((metrics.predict(values[rows], evidence.settings.threshold) == label).mean())
+            name: float((metrics.predict(values[rows], evidence.thresholds[name]) == label).mean())
             for name, values in evidence.probabilities.items()
         }
         songs = len(np.unique(evidence.groups[rows]))
@@ -152,9 +175,10 @@ def _variant_results(evidence: Evidence) -> list[dict[str, Any]]:
         train = evidence.splits == "train"
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
         probe.fit(latents[train], evidence.labels[train])
-        probability = evidence.test(probe.predict_proba(latents)[:, 1])
+        probability = probe.predict_proba(latents)[:, 1]
         labels, groups = evidence.test(evidence.labels), evidence.test(evidence.groups)
-        scores = evaluate_model(labels, probability, groups, evidence.settings)
+        threshold = evidence.threshold(probability)
+        scores = evaluate_model(labels, evidence.test(probability), groups, evidence.settings, threshold)
         by_error = evidence.test(errors) / max(float(errors.max()), 1e-12)
         found.append(
             {
@@ -198,7 +222,6 @@ def comparison_table(models: Mapping[str, Any]) -> list[list[Any]]:
 
 def _predictions(evidence: Evidence) -> list[list[Any]]:
     """Return one row per clip and model (SPEC E5)."""
-    threshold = evidence.settings.threshold
     return [
         [
             clip.path,
@@ -208,7 +231,7 @@ def _predictions(evidence: Evidence) -> list[list[Any]]:
             LABELS[clip.label],
             name,
             f"{p:.8g}",
-            LABELS[int(p >= threshold)],
+            LABELS[int(p >= evidence.thresholds[name])],
         ]
         for name, values in evidence.probabilities.items()
         for clip, p in zip(evidence.clips, values.tolist(), strict=True)

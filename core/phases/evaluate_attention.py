@@ -1,4 +1,4 @@
-"""What the hybrid attends to, whether that differs by class, and what removing a branch does (SPEC H2, H3)."""
+"""What the fusions attend to, whether that differs by class, and what removing a branch does (SPEC H2, H3, V2)."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,7 +8,7 @@ import numpy as np
 
 from core import metrics
 from core.artifacts import LABELS
-from core.phases.evaluate_evidence import BRANCHES, Evidence, compare, evaluate_model
+from core.phases.evaluate_evidence import BRANCHES, THREE_BRANCHES, Evidence, compare, evaluate_model
 from core.storage import Array
 
 UNDECIDED = 0.05  # a clip whose two fusion weights are both within this of one half attends to neither
@@ -28,9 +28,21 @@ def attention_results(evidence: Evidence) -> dict[str, Any]:
         "undecided": [evidence.clips[row].path for row in undecided],
         "undecided_within": UNDECIDED,
         "against_concatenation": against,
-        "without": {name: _without(evidence, name) for name in BRANCHES},
+        "without": {name: _without(evidence, "hybrid", name) for name in BRANCHES},
     }
     return {**found, "sentences": attention_sentences(found, len(labels))}
+
+
+def three_way_results(evidence: Evidence) -> dict[str, Any]:
+    """Return the three-way fusion beside the hybrid and beside its strongest single branch (SPEC V2)."""
+    weights, own = evidence.fusion("three_way_weights"), evidence.probabilities["three_way"]
+    others = ("hybrid", "fine_spectrum")
+    return {
+        "n": len(evidence.test(evidence.labels)),
+        "mean_weights": {name: mean_weights(evidence, weights, place) for place, name in enumerate(THREE_BRANCHES)},
+        "against": {name: compare(evidence, own, evidence.probabilities[name]) for name in others},
+        "without": {name: _without(evidence, "three_way", name) for name in THREE_BRANCHES},
+    }
 
 
 def mean_weights(evidence: Evidence, weights: Array, branch: int) -> dict[str, Any]:
@@ -45,19 +57,14 @@ def mean_weights(evidence: Evidence, weights: Array, branch: int) -> dict[str, A
     return found
 
 
-def _without(evidence: Evidence, branch: str) -> dict[str, Any]:
-    """Return what the hybrid does when a branch says the same of every clip."""
-    probability = evidence.fusion(f"hybrid_without_{branch}")
-    labels, groups, whole = (
-        evidence.test(evidence.labels),
-        evidence.test(evidence.groups),
-        evidence.probabilities["hybrid"],
-    )
-    result = evaluate_model(labels, evidence.test(probability), groups, evidence.settings)
-    moved = np.abs(evidence.test(probability) - evidence.test(whole))
-    threshold = evidence.settings.threshold
-    turned = metrics.predict(evidence.test(probability), threshold) != metrics.predict(evidence.test(whole), threshold)
-    return {**result, "mean_change": float(moved.mean()), "verdicts_changed": int(turned.sum())}
+def _without(evidence: Evidence, fusion: str, branch: str) -> dict[str, Any]:
+    """Return what a fusion does when a branch says the same of every clip, its threshold as it is."""
+    threshold, test = evidence.thresholds[fusion], evidence.test
+    probability, whole = test(evidence.fusion(f"{fusion}_without_{branch}")), test(evidence.probabilities[fusion])
+    labels, groups = test(evidence.labels), test(evidence.groups)
+    result = evaluate_model(labels, probability, groups, evidence.settings, threshold)
+    turned = metrics.predict(probability, threshold) != metrics.predict(whole, threshold)
+    return {**result, "mean_change": float(np.abs(probability - whole).mean()), "verdicts_changed": int(turned.sum())}
 
 
 def attention_sentences(found: Mapping[str, Any], n: int) -> list[str]:

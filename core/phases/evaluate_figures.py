@@ -1,4 +1,4 @@
-"""The printed figures of the test split (SPEC E2)."""
+"""The printed figures of the test split and of the audit (SPEC E2, Q)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,47 +6,69 @@ from typing import Any
 
 import numpy as np
 
-from core import metrics, plots, projection
-from core.artifacts import DETECTORS
+from core import metrics, plots, plots_audit, projection
+from core.artifacts import DETECTORS, Run
 from core.phases.evaluate_attention import mean_weights
-from core.phases.evaluate_evidence import BRANCHES, Evidence
+from core.phases.evaluate_evidence import BRANCHES, THREE_BRANCHES, Evidence, shown
 from core.storage import Array
 
 
-def draw(evidence: Evidence, models: Mapping[str, Any]) -> tuple[dict[Path, Any], dict[str, Array]]:
-    """Draw the printed figures of the test split; return them with the t-SNE points they show."""
-    run, labels = evidence.run, evidence.test(evidence.labels)
-    names = {DETECTORS[name]: name for name in models}
-    intervals = {shown: models[name]["test"]["intervals"] for shown, name in names.items()}
+def draw(evidence: Evidence, results: Mapping[str, Any]) -> tuple[dict[Path, Any], dict[str, Array]]:
+    """Draw the printed figures of a run; return them with the t-SNE points they show."""
+    run, labels, models = evidence.run, evidence.test(evidence.labels), results["models"]
+    names = {shown(name): name for name in models}
+    intervals = {title: models[name]["test"]["intervals"] for title, name in names.items()}
     scores = {
-        shown: metrics.Scores(**{field: models[name]["test"][field] for field in metrics.Scores._fields})
-        for shown, name in names.items()
+        title: metrics.Scores(**{field: models[name]["test"][field] for field in metrics.Scores._fields})
+        for title, name in names.items()
     }
     weights = evidence.test(evidence.fusion("hybrid_weights"))
     tsne_figures, points = _tsne_figures(evidence)
     figures = {
         run.figure("confusion_matrices"): plots.visualize_confusion_matrix(
-            {shown: (score.confusion, score.accuracy) for shown, score in scores.items()}
+            {title: (score.confusion, score.accuracy) for title, score in scores.items()}
         ),
         run.figure("roc_curves"): plots.plot_roc_curves(
             labels,
-            {shown: evidence.test(evidence.probabilities[name]) for shown, name in names.items()},
-            {shown: found["roc_auc"] for shown, found in intervals.items()},
+            {title: evidence.test(evidence.probabilities[name]) for title, name in names.items()},
+            {title: found["roc_auc"] for title, found in intervals.items()},
         ),
         run.figure("metrics_comparison"): plots.plot_metrics_comparison(scores, intervals),
-        run.figure("attention"): plots.plot_attention(_attention_bars(evidence)),
+        run.figure("attention"): plots.plot_attention(_attention_bars(evidence, "hybrid", BRANCHES)),
+        run.figure("attention_three_way"): plots.plot_attention(
+            _attention_bars(evidence, "three_way", THREE_BRANCHES), "three-way fusion"
+        ),
         run.figure("attention_heatmap"): plots.plot_attention_heatmap(weights, labels, list(BRANCHES.values())),
         **tsne_figures,
+        **_audit_figures(run, results),
     }
     return figures, points
 
 
-def _attention_bars(evidence: Evidence) -> dict[str, tuple[metrics.SongMean, metrics.SongMean]]:
-    weights = evidence.fusion("hybrid_weights")
-    bars = {}
-    for place, shown in enumerate(BRANCHES.values()):
+def _audit_figures(run: Run, results: Mapping[str, Any]) -> dict[Path, Any]:
+    """Draw what the audit found, as far as it was made."""
+    names, models = {name: shown(name) for name in DETECTORS}, results["models"]
+    calibrations = {title: models[name]["calibration"] for name, title in names.items()}
+    figures = {run.figure("reliability"): plots_audit.plot_reliability(calibrations)}
+    if found := results["shortcuts"]:
+        tests = {title: models[name]["test"] for name, title in names.items()}
+        figures[run.figure("shortcuts")] = plots_audit.plot_shortcuts(found, tests)
+    parts = {
+        "robustness": plots_audit.plot_robustness,
+        "leave_out": plots_audit.plot_leave_out,
+        "seeds": plots_audit.plot_seeds,
+    }
+    made = {run.figure(part): draw(results[part], names) for part, draw in parts.items() if results[part]}
+    return figures | made
+
+
+def _attention_bars(
+    evidence: Evidence, fusion: str, branches: Mapping[str, str]
+) -> dict[str, tuple[metrics.SongMean, metrics.SongMean]]:
+    weights, bars = evidence.fusion(f"{fusion}_weights"), {}
+    for place, title in enumerate(branches.values()):
         human, ai = (metrics.SongMean(**found) for found in mean_weights(evidence, weights, place).values())
-        bars[shown] = (human, ai)
+        bars[title] = (human, ai)
     return bars
 
 
@@ -68,8 +90,8 @@ def _tsne_figures(evidence: Evidence) -> tuple[dict[Path, Any], dict[str, Array]
     }
     labels, perplexity = evidence.labels[rows], projection.usable_perplexity(len(rows), settings.tsne_perplexity)
     encoder = evidence.encoder["name"]
-    shown = {"ae": "Autoencoder latent", "transformer": encoder, "hybrid": "Hybrid, fused"}
-    titled = {f"{title} ({embeddings[name].shape[1]})": points[name] for name, title in shown.items()}
+    titles = {"ae": "Autoencoder latent", "transformer": encoder, "hybrid": "Hybrid, fused"}
+    titled = {f"{title} ({embeddings[name].shape[1]})": points[name] for name, title in titles.items()}
     figures = {run.figure("tsne"): plots.plot_tsne(titled, labels, perplexity)}
     if len(modes) > 1:
         both = {f"{encoder}, {mode}": points[mode] for mode in modes}

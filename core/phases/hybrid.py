@@ -1,47 +1,58 @@
-"""P4: attention fusion of both embeddings, beside plain concatenation trained the same way (SPEC H)."""
+"""P4: attention fusion of both embeddings, beside plain concatenation, and of three branches (SPEC H, V2)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import TensorDataset
 
 from core import checkpoints, storage
 from core.artifacts import SPLITS, Dataset, Run
 from core.batches import predict
 from core.config import Config
+from core.data import VectorDataset
 from core.device import Device, choose_device
 from core.models import build
 from core.models.autoencoder import MultiTaskAutoencoder
-from core.models.hybrid import BRANCHES, EndToEndHybrid, HybridClassifier, HybridOutput
+from core.models.hybrid import THREE_BRANCHES, EndToEndHybrid, HybridClassifier, HybridOutput, ThreeWayClassifier
 from core.models.transformer import Encoder
 from core.phases import Made, command
+from core.phases.baselines import read_fine_spectrum
 from core.storage import Array
 from core.training import Training, evaluation_loader, train_baseline, training_loader
 
-FUSIONS = ("hybrid", "concatenation")
+FUSIONS = {"hybrid": 2, "concatenation": 2, "three_way": 3}  # and how many branches each has
+Fusion = HybridClassifier | ThreeWayClassifier
+Branch = tuple[Array, Array | None]  # values in row order, degraded versions of the training clips
 BLOCK = 256  # clips whose filterbanks are in memory at once
 
 
 def run(run: Run, config: Config, fingerprint: str) -> Made:
-    """Train the hybrid and its plain twin; write probabilities, fusion weights and what each branch contributes."""
+    """Train the fusions; write probabilities, fusion weights and what each branch contributes."""
     dataset, device = run.read_dataset(), choose_device()
-    ae = torch.from_numpy(run.read_splits(run.ae_latents, "autoencoder"))
-    trans = torch.from_numpy(run.read_splits(run.transformer_embeddings, "transformer"))
+    ae, trans = (run.ae_latents, "autoencoder"), (run.transformer_embeddings, "transformer")
+    branches: list[Branch] = [
+        (run.read_splits(*ae), run.read_training_copies(*ae)),
+        (run.read_splits(*trans), run.read_training_copies(*trans)),
+        (read_fine_spectrum(run), run.read_copies("fine_spectrum")),
+    ]
     arrays: dict[str, Array] = {}
     files: list[Path] = []
     models = {}
-    for name in FUSIONS:
-        training = Training.of(run, config, fingerprint, name, config.hybrid.recipe)
-        models[name] = _train(training, dataset, ae, trans, device)
-        outputs = _outputs(models[name], ae, trans, device)
+    for name, count in FUSIONS.items():
+        recipe = config.hybrid.three_way if name == "three_way" else config.hybrid.recipe
+        training = Training.of(run, config, fingerprint, name, recipe)
+        models[name] = _train(training, dataset, branches[:count], device)
+        outputs = _outputs(models[name], [values for values, _ in branches[:count]], device)
         arrays |= {f"{name}_{key}": values for key, values in outputs.items()}
         files += training.files
     if config.hybrid.end_to_end:
         recipe = config.hybrid.end_to_end_recipe
         training = Training.of(run, config, fingerprint, "hybrid_end_to_end", recipe, kind="hybrid_end_to_end")
-        arrays["end_to_end_probability"] = _fine_tune(run, training, models["hybrid"], dataset, device)
+        hybrid = models["hybrid"]
+        assert isinstance(hybrid, HybridClassifier)
+        arrays["end_to_end_probability"] = _fine_tune(run, training, hybrid, dataset, device)
         files += training.files
     split = [run.split_arrays(dataset.clips, values, f"{key}_") for key, values in arrays.items()]
     named = {name: values for part in split for name, values in part.items()}
@@ -49,39 +60,44 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     return Made([*files, run.fusion])
 
 
-def _train(
-    training: Training, dataset: Dataset, ae: torch.Tensor, trans: torch.Tensor, device: Device
-) -> HybridClassifier:
+def _train(training: Training, dataset: Dataset, branches: Sequence[Branch], device: Device) -> Fusion:
     """Train one fusion to its end and return it with its best weights."""
     torch.manual_seed(training.config.train.seed)
     model = build(training.kind, training.config)
-    assert isinstance(model, HybridClassifier)
-    labels = torch.from_numpy(dataset.labels)
-    train, val = (TensorDataset(*(part[dataset.rows(split)] for part in (ae, trans, labels))) for split in SPLITS[:2])
-    model.fit_statistics(ae[dataset.rows("train")], trans[dataset.rows("train")])
+    assert isinstance(model, HybridClassifier | ThreeWayClassifier)
+    rows = {split: dataset.rows(split) for split in SPLITS[:2]}
+    train = VectorDataset(
+        [(values[rows["train"]], copies) for values, copies in branches], dataset.labels[rows["train"]]
+    )
+    val = VectorDataset([(values[rows["val"]], None) for values, _ in branches], dataset.labels[rows["val"]])
+    model.fit_statistics(*(torch.from_numpy(values[rows["train"]]) for values, _ in branches))
     batch_size, seed = training.recipe.batch_size, training.config.train.seed
     loaders = training_loader(train, batch_size, seed), evaluation_loader(val, batch_size)
     train_baseline(model, *loaders, training, device)
     return model
 
 
-def _outputs(model: HybridClassifier, ae: torch.Tensor, trans: torch.Tensor, device: Device) -> dict[str, Array]:
+def _outputs(model: Fusion, branches: Sequence[Array], device: Device) -> dict[str, Array]:
     """Return, per clip: probability, fusion weights, fused vector, and the probability with each branch removed.
 
     A branch is removed by putting the training split's mean in its place: it then says the same of every clip.
     """
     model.eval()
+    means = [model.standardise_ae.mean, model.standardise_trans.mean]
+    means += [model.bend.mean] if isinstance(model, ThreeWayClassifier) else []
 
-    def forward(a: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        output: HybridOutput = model(a, t)
-        mean_ae = model.standardise_ae.mean.to(a.dtype).expand_as(a)
-        mean_trans = model.standardise_trans.mean.to(t.dtype).expand_as(t)
-        without = [_probability(model(mean_ae, t).logits), _probability(model(a, mean_trans).logits)]
+    def forward(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        output: HybridOutput = model(*inputs)
+        without = []
+        for place, mean in enumerate(means):
+            removed = [mean.to(x.dtype).expand_as(x) if place == other else x for other, x in enumerate(inputs)]
+            without.append(_probability(model(*removed).logits))
         return _probability(output.logits), output.weights, output.fused, *without
 
-    values = predict(forward, [ae, trans], device, 256, "hybrid: predictions")
-    names = ["probability", "weights", "fused", *(f"without_{branch}" for branch in BRANCHES)]
-    return {name: value.numpy() for name, value in zip(names, values, strict=True)}
+    inputs = [torch.from_numpy(values) for values in branches]
+    found = predict(forward, inputs, device, 256, "fusion: predictions")
+    names = ["probability", "weights", "fused", *(f"without_{branch}" for branch in THREE_BRANCHES[: len(branches)])]
+    return {name: value.numpy() for name, value in zip(names, found, strict=True)}
 
 
 def _probability(logits: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""P1: every usable clip becomes a log-mel and an AST filterbank, once; songs are dealt out to the splits (SPEC D)."""
+"""P1: every usable clip becomes what the models read, once; songs are dealt out to the splits (SPEC D)."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,22 +15,22 @@ import numpy as np
 
 from core import storage
 from core.artifacts import CLIP_COLUMNS, SKIPPED_COLUMNS, SPLITS, Clip, Run
-from core.audio import read_clip
+from core.audio import inspect, read_clip
 from core.config import Config
 from core.data import Candidate, Place
 from core.errors import AudioError, DataError, printable
-from core.features import ast_filterbank, log_mel
+from core.front_end import FILTERBANK_DTYPE, PICTURES, Pictures, pictures
 from core.phases import Made, command
 from core.progress import progress
 from core.splits import count_table, join_identical, missing_sources, split_songs
 from core.storage import Array, Stream
+from core.waveform_augmentation import augment_waveform
 
 log = logging.getLogger(__name__)
 
 BLOCK = 128  # clips per file of intermediate results: what a kill can cost, and what is in memory at once
-FILTERBANK_DTYPE = (
-    np.float16
-)  # its step, 5e-4 of a deviation, is a tenth of what bfloat16 arithmetic rounds away after it
+COPY_DTYPES = {"log_mel": np.float16, "filterbank": FILTERBANK_DTYPE, "fine_spectrum": np.float32}
+BELOW_ROLL_OFF = 0.9  # of the band limit's rate: the resampler's own roll-off at that rate must go, too
 
 
 class Reading(NamedTuple):
@@ -53,6 +53,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     blocks = [candidates[start : start + BLOCK] for start in range(0, len(candidates), BLOCK)]
     files = [run.work / f"{fingerprint}-{number:05d}.npz" for number in range(len(blocks))]
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+        config = _with_band_limit(root, candidates, config, pool.map)
         for block, file in progress(zip(blocks, files, strict=True), f"prepare ({BLOCK} clips a step)", len(blocks)):
             if not file.exists():
                 _prepare_block(root, block, file, config, pool.map)
@@ -61,10 +62,31 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     skipped = _write_skipped(run, candidates, readings)
     clips = _clips(candidates, readings, config)
     _write(run, config, candidates, readings, clips, files)
+    storage.write_json(run.front_end, {"equalise_rate": config.audio.equalise_rate})
+    copies = _write_copies(run, root, clips, config)
     notes = _report(candidates, clips, skipped)
     for file in run.work.glob("*.npz"):
         file.unlink()
-    return Made([run.clips_table, run.skipped_table, run.dataset, run.filterbank], tuple(notes))
+    tables = [run.clips_table, run.skipped_table, run.front_end]
+    return Made([*tables, run.dataset, run.filterbank, run.fine_spectrum, *copies], tuple(notes))
+
+
+def _with_band_limit(
+    root: Path, candidates: Sequence[Candidate], config: Config, spread: Callable[..., Iterator[Any]]
+) -> Config:
+    """Return the config with the band limit of the common decode chain: the lowest native rate, unless it is set."""
+    if not config.audio.equalise or config.audio.equalise_rate:
+        return config
+
+    def rate_of(candidate: Candidate) -> int:
+        try:
+            return inspect(root / candidate.name, config.audio).sample_rate
+        except AudioError:  # is refused again, with its reason, when it is read
+            return config.audio.sample_rate
+
+    lowest = min(spread(rate_of, candidates), default=config.audio.sample_rate)
+    rate = round(BELOW_ROLL_OFF * min(lowest, config.audio.sample_rate))
+    return replace(config, audio=replace(config.audio, equalise_rate=rate))
 
 
 def place_of(data: dict[str, Any]) -> Place:
@@ -76,9 +98,9 @@ def bytes_needed(clips: int, config: Config) -> int:
     """Return what this phase writes at most, intermediate results included, for a number of clips."""
     waveform = np.zeros(config.audio.samples, np.float32)
     waveform[::100] = 1.0
-    spectrogram = log_mel(waveform, config.audio, config.spectrogram).nbytes
-    filterbank = ast_filterbank(waveform).size * np.dtype(FILTERBANK_DTYPE).itemsize
-    return clips * 2 * (spectrogram + filterbank)
+    one = sum(picture.nbytes for picture in pictures(waveform, config))
+    copies = config.train.waveform_copies * config.split.train
+    return round(clips * (2 + copies) * one)
 
 
 # Reading
@@ -93,11 +115,11 @@ def _prepare_block(
     columns = zip(*(result[0] for result in results), strict=True)
     arrays = {name: np.array(column) for name, column in zip(Reading._fields, columns, strict=True)}
     if features:
-        arrays |= {"log_mel": np.stack([f[0] for f in features]), "filterbank": np.stack([f[1] for f in features])}
+        arrays |= {name: np.stack(values) for name, values in zip(PICTURES, zip(*features, strict=True), strict=True)}
     storage.write_npz(file, arrays, compresslevel=0)
 
 
-def prepare_clip(path: Path, config: Config) -> tuple[Reading, tuple[Array, Array] | None]:
+def prepare_clip(path: Path, config: Config) -> tuple[Reading, Pictures | None]:
     """Return what became of a file, and its features if it is usable."""
     try:
         clip = read_clip(path, config.audio)
@@ -106,8 +128,36 @@ def prepare_clip(path: Path, config: Config) -> tuple[Reading, tuple[Array, Arra
     header = clip.header
     digest = hashlib.sha256(clip.waveform.tobytes()).hexdigest()
     reading = Reading("", "", header.sample_rate, header.seconds, header.format, "; ".join(clip.warnings), digest)
-    spectrogram = log_mel(clip.waveform, config.audio, config.spectrogram)
-    return reading, (spectrogram, ast_filterbank(clip.waveform).astype(FILTERBANK_DTYPE))
+    return reading, pictures(clip.waveform, config)
+
+
+# Degraded versions of the training clips
+
+
+def _write_copies(run: Run, root: Path, clips: Sequence[Clip], config: Config) -> list[Path]:
+    """Write `train.waveform_copies` degraded versions of every training clip, the same chain for both classes."""
+    for name in PICTURES:
+        storage.delete(run.copies(name))
+    count, train = config.train.waveform_copies, [clip for clip in clips if clip.split == "train"]
+    if not count:
+        return []
+    tasks = [(root / clip.path, (config.split.seed, copy, clip.row)) for copy in range(count) for clip in train]
+    first = degraded(tasks[0][0], tasks[0][1], config)
+    stores = {name: np.empty((len(tasks), *getattr(first, name).shape), COPY_DTYPES[name]) for name in PICTURES}
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+        found = pool.map(lambda task: degraded(task[0], task[1], config), tasks)
+        for place, versions in enumerate(progress(found, "degraded versions", len(tasks))):
+            for name, picture in zip(PICTURES, versions, strict=True):
+                stores[name][place] = picture
+    for name, values in stores.items():
+        storage.write_npy(run.copies(name), values.reshape(count, len(train), *values.shape[1:]))
+    return [run.copies(name) for name in PICTURES]
+
+
+def degraded(path: Path, seed: tuple[int, ...], config: Config) -> Pictures:
+    """Return the pictures of a clip after a random chain of codec, band limit, noise and the like."""
+    waveform = read_clip(path, config.audio).waveform
+    return pictures(augment_waveform(waveform, config.audio.sample_rate, np.random.default_rng(seed)), config)
 
 
 def _readings(file: Path) -> Iterator[Reading]:
@@ -184,10 +234,11 @@ def _write(
     clips: Sequence[Clip],
     files: Sequence[Path],
 ) -> None:
-    """Write the clips, their log-mels and their filterbanks, all in row order."""
+    """Write the clips and what the models read of them, all in row order."""
     arranged = Arranged(run, candidates, readings, clips, files)
     storage.write_npz(run.dataset, {**arranged.log_mels(), **_metadata(clips, config)})
-    storage.write_npy(run.filterbank, arranged.filterbanks())
+    storage.write_npy(run.filterbank, arranged.all_rows("filterbank", FILTERBANK_DTYPE))
+    storage.write_npy(run.fine_spectrum, arranged.all_rows("fine_spectrum", np.float32))
     storage.write_csv(run.clips_table, CLIP_COLUMNS, (astuple(clip) for clip in clips))
 
 
@@ -257,10 +308,10 @@ class Arranged:
             for split in SPLITS
         }
 
-    def filterbanks(self) -> Stream:
-        """Return all filterbanks as one array."""
-        rows = (block for split in SPLITS for block in self._rows("filterbank", split))
-        return Stream((sum(self.counts.values()), *self._shape("filterbank")), FILTERBANK_DTYPE, rows)
+    def all_rows(self, name: str, dtype: type) -> Stream:
+        """Return one kind of picture of all clips as one array."""
+        rows = (block for split in SPLITS for block in self._rows(name, split))
+        return Stream((sum(self.counts.values()), *self._shape(name)), dtype, rows)
 
 
 def input_fingerprint(place: Place, config: Config) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from core.artifacts import SPLITS, Clip, Run
 from core.augmentation import augment_filterbank
 from core.batches import predict
 from core.config import Config
+from core.data import drawn
 from core.device import Device, choose_device
 from core.models.transformer import DESCRIPTIONS, Encoder, EncoderOutput, build
 from core.phases import Made, command
@@ -41,20 +42,28 @@ class Result(NamedTuple):
     embedding: Array  # (n, 512)
     probability: Array  # (n,)
     val_auc: float
+    copies: Array | None  # embeddings of the training clips' degraded versions, (copies, n_train, 512)
 
 
 class Filterbanks(Dataset[tuple[torch.Tensor, int]]):
-    """AST's filterbanks from disk, one clip at a time: (filterbank (frames, 128) float32, label)."""
+    """AST's filterbanks from disk, one clip at a time: (filterbank (frames, 128) float32, label).
 
-    def __init__(self, filterbanks: Array, labels: Array, rows: Array) -> None:
-        self.filterbanks, self.labels, self.rows = filterbanks, labels, rows
+    Given degraded versions (copies, rows, frames, 128), every visit draws one of them or the clip itself.
+    """
+
+    def __init__(self, filterbanks: Array, labels: Array, rows: Array, copies: Array | None = None) -> None:
+        self.filterbanks, self.labels, self.rows, self.copies = (
+            filterbanks[rows[0] : rows[-1] + 1],
+            labels,
+            rows,
+            copies,
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        row = self.rows[index]
-        return torch.from_numpy(self.filterbanks[row].astype(np.float32)), int(self.labels[row])
+        return drawn(self.filterbanks, self.copies, index), int(self.labels[self.rows[index]])
 
 
 class Work(NamedTuple):
@@ -93,6 +102,8 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         encoder, _ = _new_encoder(work) if mode != modes[-1] else (encoder, "")
     chosen = max(results, key=lambda mode: results[mode].val_auc)
     arrays = run.clip_ids(clips) | run.split_arrays(clips, results[chosen].embedding)
+    if (copies := results[chosen].copies) is not None:
+        arrays["copies"] = copies
     for mode, result in results.items():
         arrays |= run.split_arrays(clips, result.embedding, f"{mode}_")
     storage.write_npz(run.transformer_embeddings, arrays)
@@ -153,11 +164,14 @@ def _frozen(work: Work, encoder: Encoder, training: Training) -> Result:
     loaders = training_loader(train, recipe.batch_size, seed), evaluation_loader(val, recipe.batch_size)
     model = Projection(encoder)
     train_baseline(model, *loaders, training, work.device)
-    return _result(work, model.eval(), cls.numpy())
+    copies = _cls_copies(work, encoder) if work.run.copies("filterbank").exists() else None
+    return _result(work, model.eval(), cls.numpy(), copies)
 
 
 def _cls_vectors(work: Work, encoder: Encoder) -> Array:
     """Return [CLS] of every clip (n, hidden), block by block, so that a killed run goes on after the last block."""
+    if work.run.given_cls.exists():
+        return np.array(storage.read_npy(work.run.given_cls, work.run.remedy("transformer")))
     work.device.place_model(encoder.eval())
     parts = []
     for start in range(0, len(work.clips), BLOCK):
@@ -177,7 +191,9 @@ def _finetuned(work: Work, encoder: Encoder, training: Training) -> Result:
     """Train blocks, projection and head together, the pretrained blocks at a lower rate."""
     settings, recipe = work.config.transformer, training.recipe
     encoder.trainable(settings.finetune_blocks)
-    train, val = (Filterbanks(work.filterbanks, work.labels, work.rows(split)) for split in SPLITS[:2])
+    copies = work.run.read_copies("filterbank")
+    train = Filterbanks(work.filterbanks, work.labels, work.rows("train"), copies)
+    val = Filterbanks(work.filterbanks, work.labels, work.rows("val"))
     train_baseline(
         encoder,
         training_loader(train, recipe.batch_size, work.config.train.seed),
@@ -186,23 +202,40 @@ def _finetuned(work: Work, encoder: Encoder, training: Training) -> Result:
         work.device,
         parameters=encoder.parameter_groups(recipe.learning_rate, settings.backbone_rate),
     )
-    return _result(work, encoder.eval(), work.filterbanks)
+    return _result(work, encoder.eval(), work.filterbanks, copies)
 
 
-def _result(work: Work, model: nn.Module, inputs: Array) -> Result:
+def _cls_copies(work: Work, encoder: Encoder) -> Array:
+    """Return [CLS] of the training clips' degraded versions (copies, n_train, hidden)."""
+    copies = work.run.read_copies("filterbank")
+    assert copies is not None
+    found = []
+    for copy in copies:
+        inputs = torch.from_numpy(np.asarray(copy, dtype=np.float32))
+        (cls,) = predict(lambda x: (encoder.cls(x),), [inputs], work.device, BATCH, "[CLS] of degraded clips")
+        found.append(cls.numpy())
+    return np.stack(found)
+
+
+def _result(work: Work, model: nn.Module, inputs: Array, copies: Array | None) -> Result:
     """Return embeddings and probabilities of every clip, from [CLS] vectors or filterbanks in row order."""
 
     def forward(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         output: EncoderOutput = model(x)
         return output.embedding, output.logits.float().softmax(dim=1)[:, 1]
 
-    parts = []
-    for start in range(0, len(inputs), BLOCK):  # the filterbanks of all clips may not fit in memory
-        block = torch.from_numpy(inputs[start : start + BLOCK].astype(np.float32))
-        parts.append(predict(forward, [block], work.device, 32, f"embeddings of clips from {start}"))
-    embedding, probability = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    def embed(values: Array) -> tuple[Array, Array]:
+        parts = []
+        for start in range(0, len(values), BLOCK):  # the filterbanks of all clips may not fit in memory
+            block = torch.from_numpy(values[start : start + BLOCK].astype(np.float32))
+            parts.append(predict(forward, [block], work.device, 32, f"embeddings of clips from {start}"))
+        embedding, probability = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+        return embedding, probability
+
+    embedding, probability = embed(inputs)
+    degraded = np.stack([embed(copy)[0] for copy in copies]) if copies is not None else None
     val = work.rows("val")
-    return Result(embedding, probability, float(roc_auc_score(work.labels[val], probability[val])))
+    return Result(embedding, probability, float(roc_auc_score(work.labels[val], probability[val])), degraded)
 
 
 def _note(config: Config, encoder: Encoder, note: str, results: dict[str, Result], chosen: str) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""A run's trained models as one thing that answers: from waveforms to every detector's probability of AI (SPEC X2)."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from core import checkpoints, storage
+from core.artifacts import DETECTORS, Run
+from core.batches import predict
+from core.config import Config
+from core.device import choose_device
+from core.front_end import Pictures, pictures
+from core.storage import Array
+
+BATCH = 32  # clips at a time through the models
+# Who made the checkpoint that each name stands for.
+CHECKPOINTS = {
+    "ae_multitask": "autoencoder",
+    "transformer": "transformer",
+    "cnn": "baselines",
+    "ae_classifier": "baselines",
+    "transformer_classifier": "baselines",
+    "fine_spectrum": "baselines",
+    "hybrid": "hybrid",
+    "three_way": "hybrid",
+}
+
+
+class Detector:
+    """All detectors of a run, loaded once.
+
+    Raises
+    ------
+    ArtifactError : a checkpoint is missing or damaged.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.device = choose_device()
+        self.models = {}
+        for name, phase in CHECKPOINTS.items():
+            model, config = checkpoints.load(run.checkpoint(f"{name}_best"), run.remedy(phase))
+            self.models[name] = self.device.place_model(model)
+            self.config: Config = config
+        rate = int(storage.read_json(run.front_end, run.remedy("prepare"))["equalise_rate"])
+        self.config = replace(self.config, audio=replace(self.config.audio, equalise_rate=rate))
+
+    def probabilities(self, waveforms: Sequence[Array]) -> dict[str, Array]:
+        """Return each detector's probability of AI, (n,) float32, for waveforms of `audio.samples` each."""
+        with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+            return self.read(list(pool.map(lambda waveform: pictures(waveform, self.config), waveforms)))
+
+    def read(self, seen: Sequence[Pictures]) -> dict[str, Array]:
+        """Return the same from what the models read."""
+        log_mels, filterbanks, fine = (torch.from_numpy(np.stack(part)) for part in zip(*seen, strict=True))
+        inputs = [log_mels.unsqueeze(1), filterbanks.float(), fine]
+        found = predict(self._forward, inputs, self.device, BATCH, "detectors")
+        return {name: values.numpy() for name, values in zip(DETECTORS, found, strict=True)}
+
+    def _forward(self, log_mel: torch.Tensor, filterbank: torch.Tensor, fine: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the probabilities (B,) in the order of DETECTORS."""
+        models = self.models
+        latent = models["ae_multitask"].encode(log_mel).float()  # type: ignore[operator]  # (B, 256)
+        embedding = models["transformer"](filterbank).embedding.float()  # (B, 512)
+        logits = {
+            "cnn": models["cnn"](log_mel),
+            "ae_classifier": models["ae_classifier"](latent),
+            "transformer_classifier": models["transformer_classifier"](embedding),
+            "hybrid": models["hybrid"](latent, embedding).logits,
+            "fine_spectrum": models["fine_spectrum"](fine),
+            "three_way": models["three_way"](latent, embedding, fine).logits,
+        }
+        return tuple(logits[name].float().softmax(dim=1)[:, 1] for name in DETECTORS)

@@ -1,0 +1,42 @@
+"""From a waveform to everything the models read of it: one path for training, degraded versions and serving."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from core.config import Config
+from core.features import ast_filterbank, log_mel
+from core.fine_spectrum import fine_spectrum
+from core.storage import Array
+from core.transforms import decode_chain
+
+# A float16's step, 5e-4 of a deviation, is a tenth of what bfloat16 arithmetic rounds away after it.
+FILTERBANK_DTYPE = np.float16
+
+
+class Pictures(NamedTuple):
+    """What the models read of a clip."""
+
+    log_mel: Array  # (n_mels, frames) float32, dB
+    filterbank: Array  # (frames, 128) float16, as AST takes it
+    fine_spectrum: Array  # (SIZE,) float32
+
+
+PICTURES = Pictures._fields
+
+
+def pictures(waveform: Array, config: Config) -> Pictures:
+    """Compute what the models read.
+
+    With `audio.equalise` the clip first goes through the common decode chain: one codec, one level, and the band limit
+    `audio.equalise_rate`, which the prepare phase has found by then.
+
+    Parameters
+    ----------
+    waveform : (audio.samples,) at `audio.sample_rate`, in about [-1, 1].
+    """
+    if config.audio.equalise:
+        rate = config.audio.equalise_rate or config.audio.sample_rate
+        waveform = decode_chain(waveform, config.audio.sample_rate, rate)
+    filterbank = ast_filterbank(waveform).astype(FILTERBANK_DTYPE)
+    return Pictures(log_mel(waveform, config.audio, config.spectrogram), filterbank, fine_spectrum(waveform))

@@ -1,0 +1,140 @@
+"""P5a: what the models answer where it is hard (SPEC Q1, Q4-Q6). The evaluation turns the answers into figures.
+
+*Shortcuts*: for every clip, what its file and its sound say without any music in it.
+*Robustness*: the test clips after codecs, band limits, noise and other changes.
+*Seeds* and *unseen sources*: the same trainings again, with other seeds, or without some sources (`retraining`).
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from core import shortcuts, storage
+from core.artifacts import DETECTORS, Clip, Run
+from core.audio import read_clip
+from core.config import Config
+from core.detector import Detector
+from core.errors import ArtifactError
+from core.front_end import Pictures, pictures
+from core.phases import Made, command, retraining
+from core.phases.prepare import place_of
+from core.progress import progress
+from core.storage import Array
+from core.transforms import TRANSFORMS
+
+BLOCK = 8  # clips per file of intermediate results: what a kill can cost
+SEED = 0  # of the transforms that have chance in them, and of which songs are tested
+
+
+def run(run: Run, config: Config, fingerprint: str) -> Made:
+    """Ask the models; write shortcuts, robustness and, where asked for, seeds and leave-one-source-out."""
+    clips = run.read_clips()
+    root = place_of(run.read_description()[0]).root
+    _require_audio(root, clips)
+    files = [_write_shortcuts(run, root, clips, config)]
+    notes: list[str] = []
+    for path in (run.robustness, run.seeds, run.leave_out):
+        storage.delete(path)
+    if config.audit.robustness_clips:
+        files.append(_write_robustness(run, root, clips, config, fingerprint))
+    if config.train.seeds > 1:
+        files.append(retraining.write_seeds(run, config, fingerprint))
+    if config.audit.leave_out:
+        path, notes = retraining.write_leave_out(run, config, fingerprint)
+        files.append(path)
+    for file in run.work.glob(f"audit-{fingerprint}-*.npz"):
+        file.unlink()
+    return Made(files, tuple(notes))
+
+
+def _require_audio(root: Path, clips: Sequence[Clip]) -> None:
+    """Refuse to begin when the audio is no longer where the run was prepared from."""
+    missing = [clip.path for clip in clips if not (root / clip.path).is_file()]
+    if missing:
+        remedy = "The audit listens to the clips again: put them back, or start a new run from where they are now"
+        raise ArtifactError(root / missing[0], f"{len(missing)} of {len(clips)} audio files are gone", remedy)
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8))
+
+
+# Shortcuts
+
+
+def _write_shortcuts(run: Run, root: Path, clips: Sequence[Clip], config: Config) -> Path:
+    """Measure what is not music in every file, and in the sound as the models hear it."""
+
+    def measured(clip: Clip) -> tuple[list[float], list[float]]:
+        in_file = shortcuts.measure(root / clip.path, config.audio)
+        heard = read_clip(root / clip.path, config.audio).waveform
+        sound = shortcuts.measure_sound(heard[:, None], config.audio.sample_rate, config.audio)
+        return [in_file[name] for name in shortcuts.FEATURES], list(sound)
+
+    with _threads() as pool:
+        rows = list(progress(pool.map(measured, clips), "shortcuts", len(clips)))
+    features, heard = (np.array(part) for part in zip(*rows, strict=True))
+    names = {"names": np.array(shortcuts.FEATURES), "heard_names": np.array(shortcuts.SoundFacts._fields)}
+    storage.write_npz(run.shortcuts, {"features": features, "heard": heard, **names})
+    return run.shortcuts
+
+
+# Robustness
+
+
+def _write_robustness(run: Run, root: Path, clips: Sequence[Clip], config: Config, fingerprint: str) -> Path:
+    """Ask every detector about the tested clips, as they are and after every transform."""
+    rows = _tested(clips, config.audit.robustness_clips)
+    detector = Detector(run)
+    parts = []
+    for start in progress(range(0, len(rows), BLOCK), f"robustness ({BLOCK} clips a step)"):
+        file = run.work / f"audit-{fingerprint}-{start:05d}.npz"
+        if not file.exists():
+            block = [clips[row] for row in rows[start : start + BLOCK]]
+            storage.write_npz(file, _answers(detector, root, block))
+        parts.append(storage.read_npz(file, list(DETECTORS), f"Delete {file} and run the phase again"))
+    arrays = {f"probability_{name}": np.concatenate([part[name] for part in parts], axis=1) for name in DETECTORS}
+    named = {
+        "rows": np.array(rows),
+        "transforms": np.array(["clean", *(transform.name for transform in TRANSFORMS)]),
+        "kinds": np.array(["clean", *(transform.kind for transform in TRANSFORMS)]),
+    }
+    storage.write_npz(run.robustness, named | arrays)
+    return run.robustness
+
+
+def _tested(clips: Sequence[Clip], most: int) -> list[int]:
+    """Return the rows of at most so many test clips: whole songs in random order, both classes alike."""
+    test = [clip for clip in clips if clip.split == "test"]
+    rng = np.random.default_rng(SEED)
+    chosen: list[int] = []
+    for label in (0, 1):
+        songs = sorted({clip.group for clip in test if clip.label == label})
+        left = most - most // 2 if label else most // 2
+        for song in rng.permutation(songs):
+            rows = [clip.row for clip in test if clip.group == song and clip.label == label][:left]
+            chosen += rows
+            left -= len(rows)
+    return sorted(chosen)
+
+
+def _answers(detector: Detector, root: Path, clips: Sequence[Clip]) -> dict[str, Array]:
+    """Return each detector's probabilities (1 + transforms, clips); a clip is read once for all transforms."""
+    rate = detector.config.audio.sample_rate
+
+    def versions(clip: Clip) -> list[Pictures]:
+        waveform = read_clip(root / clip.path, detector.config.audio).waveform
+        changed = (transform.apply(waveform, rate, SEED) for transform in TRANSFORMS)
+        return [pictures(version, detector.config) for version in (waveform, *changed)]
+
+    with _threads() as pool:
+        seen = list(pool.map(versions, clips))
+    flat = detector.read([seen[clip][place] for place in range(len(TRANSFORMS) + 1) for clip in range(len(clips))])
+    return {name: values.reshape(len(TRANSFORMS) + 1, len(clips)) for name, values in flat.items()}
+
+
+if __name__ == "__main__":
+    command("audit")

@@ -1,0 +1,86 @@
+"""Put runs side by side: `python -m scripts.compare RUN RUN ...`, such as with and without degraded training clips.
+
+Runs are compared only where they were tested on the same clips.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from core.artifacts import DETECTORS, PREDICTION_COLUMNS, Run, open_run
+from core.errors import DataError, DetectorError
+from core.storage import read_csv
+
+HEADERS = (
+    "Model", "Run", "Validation AUC", "Test AUC", "95% over songs", "Degraded: mean AUC", "worst",
+    "Unheard AI: mean AUC", "worst", "caught", "Unheard human called AI",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one row per model and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="names of runs that have been evaluated")
+    try:
+        runs = [open_run(name) for name in parser.parse_args(arguments).runs]
+        _require_same_clips(runs)
+        results = {run.name: run.read_results() for run in runs}
+    except DetectorError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    rows = [row(model, name, result) for model in DETECTORS for name, result in results.items()]
+    print(tabulate(rows, HEADERS, missingval="not made", disable_numparse=True))
+    test = next(iter(next(iter(results.values()))["models"].values()))["test"]
+    print(
+        f"\n{test['n']} test clips of {test['songs']} songs. Shortcut classifier's test AUC, on the files and as heard:"
+    )
+    for name, result in results.items():
+        found = result["shortcuts"]
+        print(f"  {name}: " + (f"{found['files']['test_auc']:.3f}, {found['heard']['test_auc']:.3f}" if found else "-"))
+    return 0
+
+
+def _require_same_clips(runs: Sequence[Run]) -> None:
+    """Refuse runs that were tested on other clips: their figures do not compare."""
+    tested = []
+    for run in runs:
+        rows = read_csv(run.predictions, PREDICTION_COLUMNS, run.remedy("evaluate"))
+        tested.append({row["path"] for row in rows if row["split"] == "test"})
+    for run, clips in zip(runs, tested, strict=True):
+        if clips != tested[0]:
+            raise DataError(
+                f"run {run.name}",
+                f"it was not tested on the clips of {runs[0].name}",
+                "Prepare both from the same clips with the same split.seed",
+            )
+
+
+def row(model: str, run: str, results: dict[str, Any]) -> list[str | None]:
+    """Return one model of one run: clean, degraded, and on sources never heard."""
+    found = results["models"][model]
+    low, high = found["test"]["intervals"]["roc_auc"]
+    cells: list[str | None] = [
+        found["name"], run, f"{found['val']['roc_auc']:.3f}", f"{found['test']['roc_auc']:.3f}", f"{low:.3f}-{high:.3f}"
+    ]  # fmt: skip
+    degraded, unheard = results["robustness"], results["leave_out"]
+    if degraded:
+        areas = [line["auc"] for line in degraded["models"][model][1:]]
+        worst = int(np.argmin(areas))
+        cells += [f"{np.mean(areas):.3f}", f"{areas[worst]:.3f} ({degraded['transforms'][1 + worst]})"]
+    else:
+        cells += [None, None]
+    if unheard:
+        over = unheard["models"][model]
+        human = over["human"]
+        caught = f"{1 - over['ai']['error']:.0%}" if over["ai"] else None
+        accused = f"{human['error']:.0%} of {human['n']}" if human else None
+        cells += [f"{over['mean_auc']:.3f}", f"{over['min_auc']:.3f} ({over['min_source']})", caught, accused]
+    return cells
+
+
+if __name__ == "__main__":
+    sys.exit(main())
