@@ -57,6 +57,7 @@ DETECTORS = {
 }
 ADDITIONS = ("fine_spectrum", "three_way")  # beyond the prescribed four (SPEC V)
 FORMAT = 1  # of the run folder; a run of another format is refused
+RESULTS_FORMAT = 2  # of results.json
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -297,7 +298,7 @@ class Run:
     def read_results(self) -> dict[str, Any]:
         """Return the one results file, which every shown number comes from."""
         value = storage.read_json(self.results_file, self.remedy("evaluate"))
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
+        if not isinstance(value, dict) or value.get("format") != RESULTS_FORMAT:
             raise ArtifactError(self.results_file, "made by another version", self.remedy("evaluate"))
         return value
 

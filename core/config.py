@@ -188,7 +188,7 @@ class AuditConfig:
 
     robustness_clips: int = bounded(200, 0, 100_000)  # of the test split, songs drawn at random; 0: not made
     leave_out: str = ""  # sources held out in turn: `all`, or names separated by commas; empty: not made
-    leave_out_share: float = bounded(0.2, 0.01, 1.0)  # of each schedule, when training without a source
+    leave_out_share: float = bounded(0.15, 0.01, 1.0)  # of each schedule, when training without a source
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from core.errors import printable
+from core.explain import ArtefactView
 from core.plots_style import AI, HUMAN, ClassStyle, legend_below, light_grid, model_style, new_figure
 
 Part = Mapping[str, Any]
@@ -225,3 +226,36 @@ def plot_seeds(found: Part, names: Names) -> Figure:
     figure.axes[0].set_ylim(len(names) - 0.5, -0.5)
     figure.suptitle(f"{len(found['seeds'])} trainings with different seeds, on the same {found['n']} test clips")
     return legend_below(figure)
+
+
+def plot_artefacts(views: Mapping[str, tuple[int, ArtefactView]]) -> Figure:
+    """Draw clips' residual spectra over the reference's, and below each what its lines add to the verdict (SPEC V3).
+
+    Parameters
+    ----------
+    views : per title, the clip's label and its view.
+    """
+    figure = new_figure(6.4 * len(views) + 0.4, 6.2)
+    panels = figure.subplots(2, len(views), squeeze=False, sharex=True, sharey="row")
+    for column, (title, (label, view)) in enumerate(views.items()):
+        top, bottom = panels[:, column]
+        style = (HUMAN, AI)[label]
+        kilohertz = view.hertz / 1000
+        top.plot(kilohertz, view.reference, color="0.45", linewidth=0.8, label="Mean human training clip")
+        top.plot(
+            kilohertz, view.residual, color=style.color, linewidth=0.5, label=f"{style.symbol} This {style.name} clip"
+        )
+        chosen = view.strongest
+        top.plot(kilohertz[chosen], view.residual[chosen], "kv", markersize=4, label="Lines that moved it most")
+        top.set_title(printable(title), fontsize=10)
+        top.legend(loc="upper right", fontsize=8, frameon=False)
+        bottom.vlines(kilohertz, 0, view.lines, color=style.color, linewidth=0.5)
+        bottom.axhline(0, color="0.3", linewidth=0.8)
+        words = f"all lines {view.lines.sum():+.1f}, grain {view.grain.sum():+.1f}"
+        bottom.set_title(f"Log-odds of AI beside the mean human clip: {words}", fontsize=9)
+        bottom.set_xlabel("Frequency (kHz)")
+        for axes in (top, bottom):
+            light_grid(axes, "both")
+    panels[0, 0].set_ylabel("Time-averaged residual (dB)")
+    panels[1, 0].set_ylabel("Contribution of each line")
+    return figure

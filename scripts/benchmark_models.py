@@ -22,12 +22,12 @@ from core.config import Config, TransformerConfig
 from core.data import folders
 from core.device import Device, choose_device
 from core.features import ast_filterbank
+from core.front_end import FILTERBANK_DTYPE
 from core.models import build, frames
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.cnn import CHANNELS, DROPOUTS
 from core.models.pretrained import ast_classes, load_backbone
 from core.models.transformer import ASTTransformerEncoder
-from core.front_end import FILTERBANK_DTYPE
 from core.phases import autoencoder
 from core.phases.transformer import BATCH
 from core.progress import progress

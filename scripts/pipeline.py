@@ -33,6 +33,7 @@ from core.errors import ArtifactError, ConfigError, DetectorError, printable
 from core.estimate import estimate
 from core.phases.prepare import place_of
 from core.pipeline import NAMES, execute, statuses
+from core.storage import read_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_plan(run, config, place)
         else:
             execute(run, config, place, only=options.only, force=options.force, demo=demo)
-            print_results(run)
+            if not options.only or "evaluate" in options.only:
+                print_results(run)
     except DetectorError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
@@ -129,8 +131,18 @@ def print_plan(run: Run, config: Config, place: Place) -> None:
     print(f"\nLeft to do: at most {duration(left)} with {choose_device().description}; about {disk:,.0f} MB on disk.")
     print("autoencoder and transformer do not need each other: two terminals with --only may run them side by side.")
     print("baselines and hybrid do not either. Early stopping may end a training sooner.")
-    if config.transformer.mode == "auto":
+    if "both" not in (config.transformer.mode, _modes_made(run)):
         print(f"Both transformer modes: python -m scripts.pipeline run --run {run.name} --set transformer.mode=both")
+
+    if not config.audit.leave_out:
+        print(f"Sources never heard: python -m scripts.pipeline run --run {run.name} --set audit.leave_out=all")
+
+
+def _modes_made(run: Run) -> str:
+    """Return `both` if the run has frozen and fine-tuned embeddings."""
+    if not run.transformer_note.exists():
+        return ""
+    return "both" if len(read_json(run.transformer_note, "")["modes"]) > 1 else ""
 
 
 def duration(seconds: float) -> str:
@@ -141,9 +153,7 @@ def duration(seconds: float) -> str:
 
 
 def print_results(run: Run) -> None:
-    """Print the comparison of the models on the test split, if the run has come so far."""
-    if not run.results_file.exists():
-        return
+    """Print the comparison of the models on the test split, what the audit found, and what may be said."""
     results = run.read_results()
     rows = json.loads(run.comparison_json.read_text(encoding="utf-8"))
     test = next(iter(results["models"].values()))["test"]

@@ -21,20 +21,42 @@ def table(results: Mapping[str, Any]) -> str:
         f"Test split: {test['n']} clips of {test['songs']} songs, none of them in training. "
         f"In brackets: {results['confidence']:.0%} intervals, bootstrap over songs.",
         "",
-        "| Model | AUC | Accuracy | AI caught | Human called AI |",
-        "|---|---|---|---|---|",
+        "| Model | AUC | AI caught | Human called AI | AUC on degraded files | AUC on generators never heard "
+        "| Human sources never heard, called AI |",
+        "|---|---|---|---|---|---|---|",
     ]
     for key, model in sorted(results["models"].items(), key=lambda item: -item[1]["val"]["roc_auc"]):
         found = model["test"]
         low, high = found["intervals"]["recall_human"]
-        cells = [_share(found, "roc_auc", ".3f"), _share(found, "accuracy"), _share(found, "recall_ai")]
-        accused = f"{1 - found['recall_human']:.0%} [{1 - high:.0%}, {1 - low:.0%}]"
+        cells = [_share(found, "roc_auc", ".3f"), _share(found, "recall_ai")]
+        cells += [f"{1 - found['recall_human']:.0%} [{1 - high:.0%}, {1 - low:.0%}]"]
+        cells += [_degraded(results["robustness"], key), *_unheard(results["leave_out"], key)]
         name = model["name"] + (" (+)" if key in ADDITIONS else "")
-        lines.append(f"| {name} | {' | '.join(cells)} | {accused} |")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", f"Sorted by validation AUC. Transformer embeddings: {encoder['description']} ({encoder['mode']})."]
-    if "threshold_rule" in results:  # results of an earlier version have one threshold for all
-        lines += ["", _reading(results)]
+    lines += ["", _reading(results), "", "What may be said, in sentences made from these numbers:", ""]
+    lines += [f"- {sentence}" for sentence in results["summary"]["may"]]
+    lines += ["", "And what may not:", "", *(f"- {sentence}" for sentence in results["summary"]["may_not"])]
     return "\n".join(lines)
+
+
+def _degraded(found: Mapping[str, Any] | None, key: str) -> str:
+    """Return the mean AUC over all changes, and the worst with its name."""
+    if not found:
+        return "not measured"
+    areas = [line["auc"] for line in found["models"][key][1:]]
+    worst = min(range(len(areas)), key=areas.__getitem__)
+    return f"mean {sum(areas) / len(areas):.2f}, worst {areas[worst]:.2f} ({found['transforms'][1 + worst]})"
+
+
+def _unheard(found: Mapping[str, Any] | None, key: str) -> tuple[str, str]:
+    """Return AUC over generators held out in turn, and how often human sources held out in turn are accused."""
+    if not found:
+        return "not measured", "not measured"
+    over = found["models"][key]
+    low, high = over["human"]["interval"]
+    accused = f"{over['human']['error']:.0%} [{low:.0%}, {high:.0%}] of {over['human']['n']} clips"
+    return f"mean {over['mean_auc']:.2f}, worst {over['min_auc']:.2f} ({over['min_source']})", accused
 
 
 def _reading(results: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from core.config import SplitConfig
-from core.data import Place, SpectrogramDataset, folders, group_of, manifest, read_manifest, source_of
+from core.data import Place, SpectrogramDataset, VectorDataset, folders, group_of, manifest, read_manifest, source_of
 from core.errors import ConfigError, DataError
 from core.splits import check_split, count_table, join_identical, missing_sources, split_songs
 
@@ -217,3 +218,34 @@ def test_a_bad_manifest_is_refused_with_its_line(tmp_path: Path, text: str | byt
         read_manifest(path)
     assert says in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+# Degraded versions
+
+
+def test_every_visit_draws_the_clip_or_one_of_its_degraded_versions() -> None:
+    values = np.zeros((3, 4), np.float32)
+    copies = np.stack([np.full((3, 4), version, np.float16) for version in (1, 2)])
+    torch.manual_seed(0)
+    dataset = VectorDataset([(values, copies)], np.array([0, 1, 0]))
+    seen = [float(dataset[1][0][0]) for _ in range(300)]
+    assert sorted(set(seen)) == [0.0, 1.0, 2.0]
+    assert min(seen.count(version) for version in (0.0, 1.0, 2.0)) > 70
+
+
+def test_all_parts_of_a_clip_are_of_the_same_version() -> None:
+    values = np.zeros((2, 4), np.float32)
+    copies = np.stack([np.full((2, 4), version, np.float32) for version in (1, 2, 3)])
+    torch.manual_seed(0)
+    dataset = VectorDataset([(values, copies), (values - 1, copies - 1)], np.array([0, 1]))
+    for _ in range(50):
+        first, second, label = dataset[1]
+        assert torch.equal(first, second + 1)
+        assert int(label) == 1
+
+
+def test_without_degraded_versions_nothing_is_drawn() -> None:
+    state = torch.get_rng_state()
+    dataset = SpectrogramDataset(np.ones((2, 16, 16), np.float32), np.array([0, 1]))
+    assert float(dataset[0][0].sum()) == 256
+    assert torch.equal(torch.get_rng_state(), state)

@@ -18,9 +18,10 @@ from transformers import ASTConfig, ASTModel
 
 from core import checkpoints, storage
 from core.artifacts import DETECTORS, SPLITS, PhaseRecord, Run
-from core.config import Config
+from core.config import Config, with_settings
 from core.data import Place
 from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
+from core.fine_spectrum import SIZE
 from core.models.transformer import Encoder
 from core.phases.evaluate import comparison_table
 from core.phases.evaluate_attention import attention_sentences
@@ -124,9 +125,11 @@ def test_predictions_hold_one_row_per_clip_and_model(finished: Run) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["path", "song", "source", "split", "label", "model", "probability", "prediction"]
     assert Counter(row["model"] for row in rows) == dict.fromkeys(DETECTORS, 48)
+    models = finished.read_results()["models"]
     for row in rows:
         assert 0 <= float(row["probability"]) <= 1
-        assert row["prediction"] == ("ai" if float(row["probability"]) >= 0.5 else "human")
+        called = float(row["probability"]) >= float(f"{models[row['model']]['threshold']:.8g}")
+        assert row["prediction"] == ("ai" if called else "human")
 
 
 def test_results_are_those_of_the_predictions_over_the_whole_split(finished: Run) -> None:
@@ -195,8 +198,8 @@ def test_a_second_run_does_nothing(copy: Run, demo_place: Place, caplog: pytest.
     ("setting", "expected"),
     [
         ("evaluation.threshold=0.4", ["evaluate"]),
-        ("hybrid.recipe.epochs=2", ["hybrid", "evaluate"]),
-        ("baselines.ae_classifier.epochs=2", ["baselines", "evaluate"]),
+        ("hybrid.recipe.epochs=2", ["hybrid", "audit", "evaluate"]),
+        ("baselines.ae_classifier.epochs=2", ["baselines", "audit", "evaluate"]),
     ],
 )
 def test_a_changed_setting_runs_its_phase_and_what_depends_on_it(
@@ -398,7 +401,10 @@ def test_a_full_disk_is_noticed_before_any_work(
 
 
 def test_the_space_needed_grows_with_the_clips() -> None:
-    assert bytes_needed(4000, Config()) == pytest.approx(4000 * 2 * (128 * 157 * 4 + 498 * 128 * 2))
+    clip = 128 * 157 * 4 + 498 * 128 * 2 + SIZE * 4
+    assert bytes_needed(4000, Config()) == pytest.approx(4000 * 2 * clip)
+    degraded = with_settings(Config(), ["train.waveform_copies=2"])
+    assert bytes_needed(4000, degraded) == pytest.approx(4000 * (2 + 2 * 0.7) * clip)
 
 
 def test_real_clips_are_all_usable_and_every_source_is_in_every_split(real_data: Path, tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ HEADERS = (
     "Phase 3. Transformer",
     "Phase 4. Baselines",
     "Phase 5. Hybrid",
-    "Phase 6. Evaluation",
-    "Phase 7. Your own clips, and the limits",
+    "Phase 6. Audit",
+    "Phase 7. Evaluation",
+    "Phase 8. Your own clips, and the limits",
 )
 
 
@@ -130,12 +131,12 @@ def test_a_clip_of_each_class_can_be_heard(executed: Executed) -> None:
 
 def test_every_phase_shows_a_figure(executed: Executed) -> None:
     figures = [len(list(outputs(cells, "image/png"))) for cells in sections(executed.notebook).values()]
-    #        question, prepare, autoencoder, transformer, baselines, hybrid, evaluation, own clips
-    assert figures == [0, 1, 2, 2, 1, 1, 3, 0]
+    #        question, prepare, autoencoder, transformer, baselines, hybrid, audit, evaluation, own clips
+    assert figures == [0, 1, 2, 2, 1, 1, 1, 3, 0]
 
 
 def test_the_evaluation_names_every_detector_with_its_clips_and_intervals(executed: Executed) -> None:
-    evaluation = sections(executed.notebook)["Phase 6. Evaluation"]
+    evaluation = sections(executed.notebook)["Phase 7. Evaluation"]
     table = str(next(outputs(evaluation, "text/html")))
     assert all(f"<th>{name}</th>" in table for name in DETECTORS.values())
     assert "<th>clips</th>" in table

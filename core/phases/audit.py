@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from core import shortcuts, storage
-from core.artifacts import DETECTORS, Clip, Run
+from core import checkpoints, plots_audit, shortcuts, storage
+from core.artifacts import DETECTORS, LABELS, Clip, Run
 from core.audio import read_clip
 from core.config import Config
 from core.detector import Detector
 from core.errors import ArtifactError
+from core.explain import artefact_view
 from core.front_end import Pictures, pictures
-from core.phases import Made, command, retraining
+from core.models.fine_spectrum import FineSpectrumClassifier
+from core.phases import Made, command, retraining, save_figures
 from core.phases.prepare import place_of
 from core.progress import progress
 from core.storage import Array
@@ -34,7 +36,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     clips = run.read_clips()
     root = place_of(run.read_description()[0]).root
     _require_audio(root, clips)
-    files = [_write_shortcuts(run, root, clips, config)]
+    files = [_write_shortcuts(run, root, clips, config), *_write_artefacts(run, clips, config)]
     notes: list[str] = []
     for path in (run.robustness, run.seeds, run.leave_out):
         storage.delete(path)
@@ -80,6 +82,31 @@ def _write_shortcuts(run: Run, root: Path, clips: Sequence[Clip], config: Config
     names = {"names": np.array(shortcuts.FEATURES), "heard_names": np.array(shortcuts.SoundFacts._fields)}
     storage.write_npz(run.shortcuts, {"features": features, "heard": heard, **names})
     return run.shortcuts
+
+
+# Artefacts
+
+
+def _write_artefacts(run: Run, clips: Sequence[Clip], config: Config) -> list[Path]:
+    """Draw what the fine-spectrum detector hears in the test clips it is surest of, one human and one AI (SPEC V3)."""
+    model, _ = checkpoints.load(run.checkpoint("fine_spectrum_best"), run.remedy("baselines"))
+    assert isinstance(model, FineSpectrumClassifier)
+    fine = storage.read_npy(run.fine_spectrum, run.remedy("prepare"))
+    probability = run.read_splits(run.baseline_probabilities, "baselines", "fine_spectrum_")
+    reference = human_reference(clips, fine)
+    views = {}
+    for label, name in enumerate(LABELS):
+        rows = [clip.row for clip in clips if clip.split == "test" and clip.label == label]
+        surest = max(rows, key=lambda row: probability[row] if label else -probability[row])
+        view = artefact_view(model, np.array(fine[surest]), reference, config.audio.sample_rate)
+        views[f"{name}: {Path(clips[surest].path).name}"] = (label, view)
+    return save_figures({run.figure("artefacts"): plots_audit.plot_artefacts(views)})
+
+
+def human_reference(clips: Sequence[Clip], fine: Array) -> Array:
+    """Return the mean fine spectrum of the human training clips, (SIZE,)."""
+    rows = [clip.row for clip in clips if clip.split == "train" and clip.label == 0]
+    return np.asarray(fine[rows].mean(axis=0, dtype=np.float64), dtype=np.float32)
 
 
 # Robustness

@@ -16,9 +16,9 @@ from core.artifacts import (
     ADDITIONS,
     COMPARISON_COLUMNS,
     DETECTORS,
-    FORMAT,
     LABELS,
     PREDICTION_COLUMNS,
+    RESULTS_FORMAT,
     SKIPPED_COLUMNS,
     SPLITS,
     Run,
@@ -37,7 +37,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     evidence = Evidence(run, config)
     models = {name: _model_results(evidence, name) for name in DETECTORS}
     results: dict[str, Any] = {
-        "format": FORMAT,
+        "format": RESULTS_FORMAT,
         "run": run.name,
         "demo": run.read_description()[2],
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
