@@ -62,8 +62,13 @@ class Estimate:
     disk_mb: float
 
 
-def estimate(config: Config, clips: int, sources: int = 2) -> dict[str, Estimate]:
-    """Return what every phase of a run over so many clips of so many sources will take on this machine."""
+def estimate(config: Config, clips: int, sources: int = 1) -> dict[str, Estimate]:
+    """Return what every phase of a run will take on this machine.
+
+    Parameters
+    ----------
+    sources : of the class that has more of them; the audit may leave out each in turn.
+    """
     costs = {phase: _cost(phase, config) for phase in MEASURES}
     train = round(clips * config.split.train)
     log_mel_mb = clips * config.spectrogram.n_mels * frames(config) * 4 / 1e6
@@ -87,10 +92,10 @@ def estimate(config: Config, clips: int, sources: int = 2) -> dict[str, Estimate
 
 
 def _trainings_again(config: Config, sources: int) -> float:
-    """Return how many whole trainings the audit adds: one a further seed, a part of one for each two sources."""
+    """Return how many whole trainings the audit adds at most: one a further seed, a part of one for each source."""
     asked = config.audit.leave_out
     left_out = sources if asked == "all" else len(asked.split(",")) if asked else 0
-    return config.train.seeds - 1 + config.audit.leave_out_share * -(-left_out // 2)
+    return config.train.seeds - 1 + config.audit.leave_out_share * left_out
 
 
 def _recipes(config: Config) -> dict[str, Recipe]:

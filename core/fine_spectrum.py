@@ -78,9 +78,8 @@ def line_frequencies(sample_rate: int) -> NDArray[np.float64]:
     return np.asarray(np.arange(LINES.start, LINES.stop) * sample_rate / LINES_FFT)
 
 
-def band_centres(sample_rate: int) -> NDArray[np.float64]:
-    """Return the centre in Hz of every band of `grain`, (BANDS,)."""
-    n_fft = GRAIN[-1][0]
+def band_centres(sample_rate: int, n_fft: int) -> NDArray[np.float64]:
+    """Return the centre in Hz of every band of `grain` at a resolution, (BANDS,)."""
     bins = _bands(n_fft)
     width = (bins.stop - bins.start) / BANDS
     return np.asarray((bins.start + width * (np.arange(BANDS) + 0.5)) * sample_rate / n_fft)
@@ -106,7 +105,7 @@ def _residual(level: Array, trend: int) -> Array:
 
 
 def _phase_steadiness(spectra: NDArray[np.complex64]) -> Array:
-    """Return the cosine of how much the phase advance changes from frame to frame: 1 for a steady tone, 0 for noise."""
+    """Return the cosine of how much the phase advance changes from frame to frame: 1 for a steady tone."""
     unit = spectra / np.maximum(np.abs(spectra), 1e-12)
     return np.asarray((unit[2:] * unit[:-2] * np.conj(unit[1:-1]) ** 2).real)
 

@@ -25,6 +25,14 @@ class Pictures(NamedTuple):
 PICTURES = Pictures._fields
 
 
+def heard(waveform: Array, config: Config) -> Array:
+    """Return a waveform as the pictures are made of it: through the common decode chain, if that is asked for."""
+    if not config.audio.equalise:
+        return waveform
+    rate = config.audio.equalise_rate or config.audio.sample_rate
+    return decode_chain(waveform, config.audio.sample_rate, rate)
+
+
 def pictures(waveform: Array, config: Config) -> Pictures:
     """Compute what the models read.
 
@@ -35,8 +43,6 @@ def pictures(waveform: Array, config: Config) -> Pictures:
     ----------
     waveform : (audio.samples,) at `audio.sample_rate`, in about [-1, 1].
     """
-    if config.audio.equalise:
-        rate = config.audio.equalise_rate or config.audio.sample_rate
-        waveform = decode_chain(waveform, config.audio.sample_rate, rate)
+    waveform = heard(waveform, config)
     filterbank = ast_filterbank(waveform).astype(FILTERBANK_DTYPE)
     return Pictures(log_mel(waveform, config.audio, config.spectrogram), filterbank, fine_spectrum(waveform))

@@ -93,7 +93,7 @@ PHASES: tuple[Phase, ...] = (
     ),
     Phase(
         "evaluate", "P5", ("prepare", "autoencoder", "transformer", "baselines", "hybrid", "audit"),
-        ("evaluation", "autoencoder", "hybrid", "audio"),
+        ("evaluation", "autoencoder", "hybrid", "audio", "train.waveform_copies"),
         lambda run: [run.clips_table, run.skipped_table, run.ae_latents, run.ae_losses, run.transformer_embeddings,
                      run.transformer_note, run.baseline_probabilities, run.fusion, run.shortcuts, run.robustness,
                      run.leave_out, run.seeds],
@@ -211,6 +211,10 @@ def execute(
         for phase in PHASES:
             if phase.name in needed:
                 _require(run, status(phase, run, config, place))
+        if config.audit.leave_out and config.audit.leave_out != "all":
+            from core.phases.retraining import check_names
+
+            check_names(config.audit.leave_out, {clip.source for clip in place.candidates(config.split)})
         run.write_description(place_values(place), config, demo=demo)
         for phase in selected:
             _execute_phase(run, config, place, phase)

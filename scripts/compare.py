@@ -12,7 +12,7 @@ import numpy as np
 from tabulate import tabulate
 
 from core.artifacts import DETECTORS, PREDICTION_COLUMNS, Run, open_run
-from core.errors import DataError, DetectorError
+from core.errors import DataError, DetectorError, printable
 from core.storage import read_csv
 
 HEADERS = (
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="names of runs that have been evaluated")
     try:
         runs = [open_run(name) for name in parser.parse_args(arguments).runs]
+        for run in runs:
+            run.read_description()  # says that there is no such run, before asking for its results
         _require_same_clips(runs)
         results = {run.name: run.read_results() for run in runs}
     except DetectorError as error:
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, result in results.items():
         found = result["shortcuts"]
         print(f"  {name}: " + (f"{found['files']['test_auc']:.3f}, {found['heard']['test_auc']:.3f}" if found else "-"))
+    print("What was asked of them:")
+    for name, result in results.items():
+        print(f"  {name}: {asked(result)}")
     return 0
 
 
@@ -57,6 +62,22 @@ def _require_same_clips(runs: Sequence[Run]) -> None:
                 f"it was not tested on the clips of {runs[0].name}",
                 "Prepare both from the same clips with the same split.seed",
             )
+
+
+def asked(results: dict[str, Any]) -> str:
+    """Return how a run was audited: figures compare only where this is the same."""
+    degraded, unheard = results["robustness"], results["leave_out"]
+    return ", ".join(
+        [
+            f"{degraded['n']} clips degraded in {len(degraded['transforms']) - 1} ways"
+            if degraded
+            else "none degraded",
+            f"{len(unheard['sources'])} sources left out with {unheard['schedule_share']:.0%} of the long schedules"
+            if unheard
+            else "no source left out",
+            f"{results['degraded_copies']} degraded versions of each clip in training",
+        ]
+    )
 
 
 def row(model: str, run: str, results: dict[str, Any]) -> list[str | None]:
@@ -78,7 +99,9 @@ def row(model: str, run: str, results: dict[str, Any]) -> list[str | None]:
         human = over["human"]
         caught = f"{1 - over['ai']['error']:.0%}" if over["ai"] else None
         accused = f"{human['error']:.0%} of {human['n']}" if human else None
-        cells += [f"{over['mean_auc']:.3f}", f"{over['min_auc']:.3f} ({over['min_source']})", caught, accused]
+        judged = f"{over['mean_auc']:.3f} of {over['ai_sources']}" if over["ai"] else None
+        lowest = f"{over['min_auc']:.3f} ({printable(over['min_source'])})" if over["ai"] else None
+        cells += [judged, lowest, caught, accused]
     return cells
 
 

@@ -113,7 +113,8 @@ def work_of(options: argparse.Namespace, run: Run) -> tuple[Place, Config, bool]
 def print_plan(run: Run, config: Config, place: Place) -> None:
     """Print every phase, what it reads and writes, whether it stands, and what running it takes on this machine."""
     candidates = place.candidates(config.split)
-    clips, sources = len(candidates), len({(clip.label, clip.source) for clip in candidates})
+    clips, pairs = len(candidates), {(clip.label, clip.source) for clip in candidates}
+    sources = max(sum(label == own for own, _ in pairs) for label in (0, 1))
     print(f"{clips} audio files. Measuring a few steps on this machine ...", file=sys.stderr)
     expected = estimate(config, clips, sources)
     rows, left = [], 0.0

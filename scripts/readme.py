@@ -34,7 +34,13 @@ def table(results: Mapping[str, Any]) -> str:
         name = model["name"] + (" (+)" if key in ADDITIONS else "")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", f"Sorted by validation AUC. Transformer embeddings: {encoder['description']} ({encoder['mode']})."]
-    lines += ["", _reading(results), "", "What may be said, in sentences made from these numbers:", ""]
+    lines += [
+        "",
+        _reading(results),
+        "",
+        "What may be said, in sentences that the program makes from these numbers:",
+        "",
+    ]
     lines += [f"- {sentence}" for sentence in results["summary"]["may"]]
     lines += ["", "And what may not:", "", *(f"- {sentence}" for sentence in results["summary"]["may_not"])]
     return "\n".join(lines)
@@ -54,9 +60,13 @@ def _unheard(found: Mapping[str, Any] | None, key: str) -> tuple[str, str]:
     if not found:
         return "not measured", "not measured"
     over = found["models"][key]
-    low, high = over["human"]["interval"]
-    accused = f"{over['human']['error']:.0%} [{low:.0%}, {high:.0%}] of {over['human']['n']} clips"
-    return f"mean {over['mean_auc']:.2f}, worst {over['min_auc']:.2f} ({over['min_source']})", accused
+    judged, accused = "not measured", "not measured"
+    if over["ai"]:
+        judged = f"mean {over['mean_auc']:.2f}, worst {over['min_auc']:.2f} ({over['min_source']})"
+    if over["human"]:
+        low, high = over["human"]["interval"]
+        accused = f"{over['human']['error']:.0%} [{low:.0%}, {high:.0%}] of {over['human']['n']} clips"
+    return judged, accused
 
 
 def _reading(results: Mapping[str, Any]) -> str:

@@ -135,6 +135,31 @@ def test_nothing_of_a_source_is_left_in_training_or_validation() -> None:
     assert all(part.split == clips[part.row].split for part in parts if part.source not in ("gtzan", "yue"))
 
 
+def test_a_song_that_stands_in_two_sources_leaves_training_with_either() -> None:
+    clips = clips_of(*SOURCES)
+    clips[0] = replace(clips[0], group="shared")  # fma, train
+    twin = next(c for c in clips if c.source == "gtzan" and c.split == "train")
+    clips[twin.row] = replace(twin, group="shared")
+    fold = retraining.Fold(((0, "gtzan"),))
+    parts = retraining._parts(clips, fold)
+    assert next(part for part in parts if part.row == 0).split == "test"
+    lines = retraining._lines(fold, parts, {})
+    assert 0 not in lines["row"], "it is neither known nor unheard"
+
+
+def test_where_two_sources_together_would_empty_a_split_each_is_tried_alone() -> None:
+    clips = clips_of((0, "fma"), (1, "yue"), (1, "riffusion"))
+    possible = [part for fold in retraining.folds(clips, "all") for part in retraining._possible(clips, fold)]
+    assert sorted(source for fold in possible for source in fold.sources) == [(0, "fma"), (1, "riffusion"), (1, "yue")]
+    assert all(len(fold.sources) == 1 for fold in possible)
+
+
+def test_a_wrong_name_is_refused_before_any_work(demo_place: Place, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no source suno"):
+        execute(Run(tmp_path / "run"), small_config("audit.leave_out=suno,"), demo_place)
+    assert not Run(tmp_path / "run").clips_table.exists()
+
+
 def test_a_source_that_is_its_whole_class_cannot_be_left_out() -> None:
     clips = clips_of((0, "fma"), (1, "yue"), (1, "riffusion"))
     parts = retraining._parts(clips, retraining.Fold(((0, "fma"),)))

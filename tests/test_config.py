@@ -84,3 +84,15 @@ def test_a_setting_refines_the_prescribed_recipe() -> None:
 def test_a_stored_config_with_an_unknown_key_is_refused() -> None:
     with pytest.raises(ConfigError, match="no such setting"):
         from_dict({"audio": {"sample_rat": 16_000}})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["audio.sample_rate=8000", "audio.seconds=1", "audio.min_seconds=0.5", "spectrogram.hop_length=128"],
+        ["audit.robustness_clips=1"],
+    ],
+)
+def test_settings_that_nothing_could_be_computed_with_are_refused(settings: list[str]) -> None:
+    with pytest.raises(ConfigError):
+        with_settings(Config(), settings)

@@ -189,7 +189,7 @@ def test_the_phases_are_those_of_the_pipeline() -> None:
         lambda path: path.write_text(path.read_text()[:500]),
         lambda path: path.write_bytes(b"\xff\x00\xfe"),
         lambda path: path.write_text("[]"),
-        lambda path: path.write_text(path.read_text().replace('"format": 1', '"format": 0', 1)),
+        lambda path: path.write_text(path.read_text().replace('"format": 2', '"format": 1', 1)),
         lambda path: path.write_text(path.read_text().replace('"confusion"', '"confusing"')),
     ],
     ids=["cut", "bytes", "list", "older", "lacking"],

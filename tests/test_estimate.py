@@ -44,11 +44,11 @@ def test_the_audit_counts_the_trainings_it_repeats(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(estimation, "_cost", unit_costs)
 
     def audit(*settings: str) -> float:
-        return estimate(with_settings(Config(), settings), 4000, sources=21)["audit"].seconds
+        return estimate(with_settings(Config(), settings), 4000, sources=12)["audit"].seconds
 
     once = sum(estimate(Config(), 4000)[phase].seconds for phase in estimation.TRAINED_AGAIN)
     assert audit("train.seeds=3") - audit() == pytest.approx(2 * once)
-    assert audit("audit.leave_out=all") - audit() == pytest.approx(11 * Config().audit.leave_out_share * once)
+    assert audit("audit.leave_out=all") - audit() == pytest.approx(12 * Config().audit.leave_out_share * once)
     assert audit("audit.robustness_clips=0") < audit()
 
 
@@ -71,4 +71,4 @@ def test_the_plan_prints_phases_files_times_and_what_is_left(
     printed = capsys.readouterr().out
     assert all(name in printed for name in (*NAMES, "dataset.npz", "1.5 GB"))
     assert "to run (changed:" in printed
-    assert "Left to do: at most 3 min" in printed  # hybrid and, after it, evaluate
+    assert "Left to do: at most 4 min" in printed  # hybrid and, after it, audit and evaluate

@@ -264,15 +264,34 @@ def test_every_sentence_carries_its_n_and_comes_from_the_numbers(results: dict[s
 def test_what_breaks_most_is_named_and_nothing_that_breaks_is_called_steady(results: dict[str, Any]) -> None:
     changed = copy.deepcopy(results)
     lines = changed["robustness"]["models"][changed["best"]]
-    lines[1] |= {"auc": 0.99, "auc_change": -0.01, "false_positive_rate": 0.4}
-    lines[2] |= {"auc": 0.61, "auc_change": -0.39, "false_positive_rate": 0.1, "false_negative_rate": 0.9}
+    lines[0] |= {"auc": 1.0, "false_positive_rate": 0.05, "false_negative_rate": 0.05}
+    accused = {"false_positive_rate": 0.4, "false_positive_interval": (0.2, 0.6)}
+    missed = {"false_negative_rate": 0.9, "false_negative_interval": (0.7, 1.0), "false_positive_rate": 0.1}
+    lines[1] |= {"auc": 0.99, "auc_change": -0.01, "auc_change_interval": (-0.015, 0.0)} | accused
+    lines[2] |= {"auc": 0.61, "auc_change": -0.39, "auc_change_interval": (-0.5, -0.3)} | missed
     said = summary(changed)
     steady = next(s for s in said["may"] if "at most 0.02 of AUC" in s)
-    assert steady.endswith("1 of 2 changes cost it at most 0.02 of AUC: mp3 64 kbit/s.")
+    assert steady.endswith("1 of 2 changes cost it at most 0.02 of AUC, by the whole interval: mp3 64 kbit/s.")
     degraded = [s for s in said["may_not"] if "degraded" in s]
     assert "noise 20 dB SNR its AUC" in degraded[0]
     assert "mp3 64 kbit/s 40% [" in degraded[1]
     assert "noise 20 dB SNR 90% [" in degraded[2]
+
+
+def test_nothing_is_said_against_a_detector_without_evidence(results: dict[str, Any]) -> None:
+    changed = copy.deepcopy(results)
+    for line in changed["robustness"]["models"][changed["best"]]:
+        line |= {"auc": 1.0, "auc_change": 0.0, "auc_change_interval": (-0.3, 0.2)}
+        line |= {f"false_{kind}_rate": 0.0 for kind in ("positive", "negative")}
+        line |= {f"false_{kind}_interval": (0.0, 0.2) for kind in ("positive", "negative")}
+    human = changed["leave_out"]["models"][changed["best"]]["human"]
+    human |= {"error": 0.0, "interval": (0.0, 0.02)}
+    for source in changed["leave_out"]["sources"]:
+        source["models"][changed["best"]] |= {"auc": 1.0, "auc_interval": (1.0, 1.0), "recall": 1.0}
+    said = summary(changed)
+    assert not any("of AUC" in sentence for sentence in said["may"]), "an interval down to -0.3 is not steady"
+    for claim in ("degraded files", "new generator", "human music from elsewhere"):
+        assert not any(claim in sentence for sentence in said["may_not"]), claim
 
 
 def test_a_rival_is_better_equal_or_worse_by_the_interval_seen_from_the_best(results: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def test_what_lies_above_the_highest_band_is_not_read() -> None:
 
 def test_a_steady_tone_has_steady_phase_and_noise_has_not() -> None:
     row = fs.STATISTICS.index("phase steadiness")
-    band = int(np.abs(fs.band_centres(RATE) - 3000).argmin())
+    band = int(np.abs(fs.band_centres(RATE, fs.GRAIN[0][0]) - 3000).argmin())
     steady = grain_of(tone(3000, 0.5) + 1e-3 * NOISE)[0, row, band]
     assert steady > 0.3  # of seven bins, the tone fills three
     assert abs(grain_of(NOISE)[0, row].mean()) < 0.05

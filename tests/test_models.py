@@ -11,6 +11,7 @@ from core.batches import logits_of
 from core.config import Config, with_settings
 from core.device import Device
 from core.errors import ArtifactError
+from core.fine_spectrum import SIZE
 from core.models import MODELS, build
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.cnn import CNN, conv_block
@@ -34,6 +35,8 @@ def inputs_of(kind: str, clips: int) -> list[torch.Tensor]:
     shapes = {"ae_classifier": [latent], "transformer_classifier": [embedding]}
     if kind in ("hybrid", "concatenation"):
         return [latent, embedding]
+    fine = torch.randn(clips, SIZE)
+    shapes |= {"fine_spectrum": [fine], "three_way": [latent, embedding, fine]}
     return shapes.get(kind, [spectrograms(clips)])
 
 

@@ -1,7 +1,7 @@
 """The fifth detector: a linear reading of the fine spectrum (SPEC V1).
 
 A clip's vector (4186) holds 3,738 spectral lines and 448 numbers on grain (`core.fine_spectrum`). Each value is
-measured in deviations of the training split and bent so that none counts for more than two. What is left is one weight
+measured in deviations of the training split and bent so that outliers saturate. What is left is one weight
 per value, so that why a clip is called AI can be read off it.
 """
 
@@ -14,8 +14,8 @@ from core.fine_spectrum import LINE_COUNT, SIZE
 class Bend(nn.Module):
     """Give every value the training split's mean 0 and deviation 1, bend it into (-2, 2), and balance the two halves.
 
-    Lines outnumber grain eight to one. The factor on grain makes both halves equally long, so that a step of the
-    optimiser moves the verdict by as much through either.
+    Lines outnumber grain eight to one. The factor on grain gives both halves the same mean square; without it, AUC on
+    generators held out in turn was .88 instead of .90 (cross-validation within training and validation clips).
     """
 
     mean: torch.Tensor

@@ -8,6 +8,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from core.config import Config
 from core.detector import Detector
 from core.errors import ArtifactError
 from core.explain import artefact_view
-from core.front_end import Pictures, pictures
+from core.front_end import Pictures, heard, pictures
 from core.models.fine_spectrum import FineSpectrumClassifier
 from core.phases import Made, command, retraining, save_figures
 from core.phases.prepare import place_of
@@ -35,6 +36,8 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     """Ask the models; write shortcuts, robustness and, where asked for, seeds and leave-one-source-out."""
     clips = run.read_clips()
     root = place_of(run.read_description()[0]).root
+    rate = int(storage.read_json(run.front_end, run.remedy("prepare"))["equalise_rate"])
+    config = replace(config, audio=replace(config.audio, equalise_rate=rate))
     _require_audio(root, clips)
     files = [_write_shortcuts(run, root, clips, config), *_write_artefacts(run, clips, config)]
     notes: list[str] = []
@@ -72,15 +75,15 @@ def _write_shortcuts(run: Run, root: Path, clips: Sequence[Clip], config: Config
 
     def measured(clip: Clip) -> tuple[list[float], list[float]]:
         in_file = shortcuts.measure(root / clip.path, config.audio)
-        heard = read_clip(root / clip.path, config.audio).waveform
-        sound = shortcuts.measure_sound(heard[:, None], config.audio.sample_rate, config.audio)
+        waveform = heard(read_clip(root / clip.path, config.audio).waveform, config)
+        sound = shortcuts.measure_sound(waveform[:, None], config.audio.sample_rate, config.audio)
         return [in_file[name] for name in shortcuts.FEATURES], list(sound)
 
     with _threads() as pool:
         rows = list(progress(pool.map(measured, clips), "shortcuts", len(clips)))
-    features, heard = (np.array(part) for part in zip(*rows, strict=True))
+    features, sounds = (np.array(part) for part in zip(*rows, strict=True))
     names = {"names": np.array(shortcuts.FEATURES), "heard_names": np.array(shortcuts.SoundFacts._fields)}
-    storage.write_npz(run.shortcuts, {"features": features, "heard": heard, **names})
+    storage.write_npz(run.shortcuts, {"features": features, "heard": sounds, **names})
     return run.shortcuts
 
 
@@ -134,7 +137,7 @@ def _write_robustness(run: Run, root: Path, clips: Sequence[Clip], config: Confi
 
 
 def _tested(clips: Sequence[Clip], most: int) -> list[int]:
-    """Return the rows of at most so many test clips: whole songs in random order, both classes alike."""
+    """Return the rows of at most so many test clips, song by song in random order, both classes alike."""
     test = [clip for clip in clips if clip.split == "test"]
     rng = np.random.default_rng(SEED)
     chosen: list[int] = []

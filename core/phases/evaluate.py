@@ -38,6 +38,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     models = {name: _model_results(evidence, name) for name in DETECTORS}
     results: dict[str, Any] = {
         "format": RESULTS_FORMAT,
+        "degraded_copies": config.train.waveform_copies,
         "run": run.name,
         "demo": run.read_description()[2],
         "made": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -23,11 +23,13 @@ def shortcut_results(evidence: Evidence) -> dict[str, Any] | None:
     found = evidence.audit(evidence.run.shortcuts, names, answers=False)
     if found is None:
         return None
-    files = _shortcut(evidence, found["features"], found["names"].tolist(), equalised=evidence.config.audio.equalise)
-    return {"files": files, "heard": _shortcut(evidence, found["heard"], found["heard_names"].tolist())}
+    equalised = evidence.config.audio.equalise
+    files = _shortcut(evidence, found["features"], found["names"].tolist(), equalised=equalised)
+    heard = _shortcut(evidence, found["heard"], found["heard_names"].tolist(), equalised=equalised)
+    return {"files": files, "heard": heard}
 
 
-def _shortcut(evidence: Evidence, values: Array, names: Sequence[str], *, equalised: bool = False) -> dict[str, Any]:
+def _shortcut(evidence: Evidence, values: Array, names: Sequence[str], *, equalised: bool) -> dict[str, Any]:
     """Return one audit, with every detector's test AUC minus the classifier's."""
     audited = shortcuts.audit(values, names, evidence.labels, evidence.groups.tolist(), evidence.splits.tolist())
     settings, test = evidence.settings, evidence.test
@@ -48,8 +50,8 @@ def _shortcut(evidence: Evidence, values: Array, names: Sequence[str], *, equali
             for feature in audited.features
         ],
         "detectors_against": {
-            name: compare(evidence, values, audited.probability)["roc_auc"]
-            for name, values in evidence.probabilities.items()
+            name: compare(evidence, probability, audited.probability)["roc_auc"]
+            for name, probability in evidence.probabilities.items()
         },
         "advice": shortcuts.advice(audited, interval, len(labels), songs, equalised=equalised),
     }
@@ -115,7 +117,7 @@ def complement(interval: Sequence[float]) -> metrics.Interval:
 
 
 def leave_out_results(evidence: Evidence) -> dict[str, Any] | None:
-    """Return what models make of each source that no clip of was in their training or validation."""
+    """Return, for each source, what models make of it that had none of its clips in training or validation."""
     found = evidence.audit(evidence.run.leave_out, ("source", "source_label", "row", "role"))
     if found is None:
         return None

@@ -1,14 +1,16 @@
 """The same trainings again: with other seeds, and without the sources that are then judged (SPEC Q1, Q5).
 
 Each training happens in a run inside the run, on a part of its clips, by the same phases. What is reused is what no
-training has touched and no other clip has influenced: log-mels, filterbanks, fine spectra and, where the encoder is a
-pretrained AST that was never fine-tuned here, its [CLS] vectors. Normalisation, encoders, classifiers and thresholds
-are made anew, because each of them has learned from the clips that are held out.
+training has touched: log-mels, filterbanks, fine spectra and, where the encoder is a pretrained AST that was never
+fine-tuned here, its [CLS] vectors. Each is a function of one clip alone (with `audio.equalise`, of the lowest sample
+rate of all, too). Normalisation, encoders, classifiers and thresholds are made anew, because each of them has learned
+from the clips that are held out. What still comes from the whole run: whether the encoder is frozen or fine-tuned, and
+which detector is called the best; both were chosen on validation clips of all sources.
 """
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from itertools import zip_longest
@@ -19,7 +21,7 @@ import numpy as np
 from core import storage
 from core.artifacts import CLIP_COLUMNS, DETECTORS, LABELS, SPLITS, Clip, Run
 from core.config import Config, Recipe
-from core.errors import ConfigError
+from core.errors import ConfigError, printable
 from core.phases import autoencoder, baselines, hybrid, transformer
 from core.storage import Array
 
@@ -52,7 +54,7 @@ def write_seeds(run: Run, config: Config, fingerprint: str) -> Path:
     found = [known_probabilities(run, clips)]
     for seed in seeds[1:]:
         log.info("audit: seed %d", seed)
-        chosen = replace(config, train=replace(config.train, seed=seed))
+        chosen = _plain(replace(config, train=replace(config.train, seed=seed)))
         found.append(_trained(run, f"seed-{seed}", clips, _in_same_mode(run, chosen), fingerprint))
     arrays = {f"probability_{name}": np.stack([part[name] for part in found]) for name in DETECTORS}
     storage.write_npz(run.seeds, {"seeds": np.array(seeds), **arrays})
@@ -74,7 +76,8 @@ def write_leave_out(run: Run, config: Config, fingerprint: str) -> tuple[Path, l
     clips = run.read_clips()
     columns: dict[str, list[Array]] = {}
     notes = []
-    for number, fold in enumerate(folds(clips, config.audit.leave_out)):
+    possible = [part for fold in folds(clips, config.audit.leave_out) for part in _possible(clips, fold)]
+    for number, fold in enumerate(possible):
         parts = _parts(clips, fold)
         if lacking := _lacking(parts):
             notes.append(f"{fold} cannot be left out: {lacking} would be empty")
@@ -100,21 +103,42 @@ def folds(clips: Sequence[Clip], asked: str) -> list[Fold]:
     counts: dict[tuple[int, str], int] = {}
     for clip in clips:
         counts[clip.label, clip.source] = counts.get((clip.label, clip.source), 0) + 1
-    names = {name.strip() for name in asked.split(",")}
-    if unknown := names - {"all"} - {source for _, source in counts}:
-        known = ", ".join(sorted({source for _, source in counts}))
-        raise ConfigError(
-            f"audit.leave_out={asked}", f"no source {sorted(unknown)[0]}", f"Choose all, or from: {known}"
-        )
+    names = check_names(asked, {source for _, source in counts})
     chosen = [key for key in sorted(counts, key=lambda key: (counts[key], key)) if names & {"all", key[1]}]
     human, ai = ([key for key in chosen if key[0] == label] for label in range(len(LABELS)))
     pairs = zip_longest(reversed(human), ai)
     return [Fold(tuple(key for key in pair if key is not None)) for pair in pairs]
 
 
+def check_names(asked: str, sources: Collection[str]) -> set[str]:
+    """Return the names in `audit.leave_out`.
+
+    Raises
+    ------
+    ConfigError : a name is no source of this run.
+    """
+    names = {name.strip() for name in asked.split(",")} - {""}
+    if unknown := names - {"all", *sources}:
+        known = printable(", ".join(sorted(sources)))
+        problem = f"no source {printable(min(unknown))}"
+        raise ConfigError(f"audit.leave_out={printable(asked)}", problem, f"Choose all, or from: {known}")
+    return names
+
+
+def _possible(clips: Sequence[Clip], fold: Fold) -> list[Fold]:
+    """Return a fold, or its sources one by one where leaving both out would empty a split."""
+    if len(fold.sources) < 2 or not _lacking(_parts(clips, fold)):
+        return [fold]
+    return [Fold((source,)) for source in fold.sources]
+
+
 def _parts(clips: Sequence[Clip], fold: Fold) -> list[Clip]:
-    """Return all clips with those left out moved to the test split, in row order; `row` keeps the run's own."""
-    moved = [replace(clip, split="test") if fold.holds(clip) else clip for clip in clips]
+    """Return all clips with those left out moved to the test split, in row order; `row` keeps the run's own.
+
+    Whole songs are moved: one that stands in two sources, such as the same recording in two folders, must not teach.
+    """
+    songs = {clip.group for clip in clips if fold.holds(clip)}
+    moved = [replace(clip, split="test") if clip.group in songs else clip for clip in clips]
     return sorted(moved, key=lambda clip: (SPLITS.index(clip.split), clip.row))
 
 
@@ -128,10 +152,11 @@ def _lacking(clips: Sequence[Clip]) -> str:
 def _lines(fold: Fold, clips: Sequence[Clip], found: dict[str, Array]) -> dict[str, Array]:
     """Return one line for each source left out and each clip its judgement needs, as columns."""
     lines: dict[str, list[object]] = {name: [] for name in ("source", "source_label", "row", "role")}
+    songs = {clip.group for clip in clips if fold.holds(clip)}
     places = []
     for label, source in fold.sources:
         for place, clip in enumerate(clips):
-            if clip.split == "train" or (fold.holds(clip) and (clip.label, clip.source) != (label, source)):
+            if clip.split == "train" or (clip.group in songs and (clip.label, clip.source) != (label, source)):
                 continue
             role = "held_out" if fold.holds(clip) else clip.split
             for name, value in zip(lines, (source, label, clip.row, role), strict=True):
@@ -194,11 +219,21 @@ def _shortened(config: Config, share: float) -> Config:
     def cut(recipe: Recipe) -> Recipe:
         return replace(recipe, epochs=max(1, round(recipe.epochs * share)), min_steps=round(recipe.min_steps * share))
 
+    return _plain(
+        replace(
+            config,
+            autoencoder=replace(config.autoencoder, recipe=cut(config.autoencoder.recipe)),
+            transformer=replace(config.transformer, recipe=cut(config.transformer.recipe)),
+            baselines=replace(config.baselines, cnn=cut(config.baselines.cnn)),
+        )
+    )
+
+
+def _plain(config: Config) -> Config:
+    """Return the config without the trainings that no detector here comes from."""
     return replace(
         config,
-        autoencoder=replace(config.autoencoder, recipe=cut(config.autoencoder.recipe), variants=False),
-        transformer=replace(config.transformer, recipe=cut(config.transformer.recipe)),
-        baselines=replace(config.baselines, cnn=cut(config.baselines.cnn)),
+        autoencoder=replace(config.autoencoder, variants=False),
         hybrid=replace(config.hybrid, end_to_end=False),
     )
 
