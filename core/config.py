@@ -13,9 +13,9 @@ from operator import getitem
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from core.errors import ConfigError
-from core.fine_spectrum import LINES_FFT
 
 SMALLEST_PICTURE = 16  # bands and frames: four poolings halve both
+LONGEST_WINDOW = 8192  # samples that the fine spectrum looks at together
 
 
 def bounded(default: Any, low: float, high: float) -> Any:  # noqa: ANN401 - a dataclass field of any number type
@@ -224,9 +224,11 @@ class Config:
                 f"{self.audio.seconds:g} seconds would be fewer than {SMALLEST_PICTURE} frames",
                 "Lower it, or raise audio.seconds",
             )
-        if self.audio.samples < LINES_FFT:
+        if self.audio.samples < LONGEST_WINDOW:
             raise ConfigError(
-                "audio.seconds", f"a clip would have fewer than {LINES_FFT} samples", "Raise it, or audio.sample_rate"
+                "audio.seconds",
+                f"a clip would have fewer than {LONGEST_WINDOW} samples",
+                "Raise it, or audio.sample_rate",
             )
         if 0 < self.audit.robustness_clips < 2:
             raise ConfigError("audit.robustness_clips", "one clip is of one class only", "Choose 0, or 2 and more")

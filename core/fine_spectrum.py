@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import get_window
 
+from core.config import LONGEST_WINDOW
+
 Array = NDArray[np.float32]
 
-LINES_FFT = 8192
+LINES_FFT = LONGEST_WINDOW
 LINES_HOP = 2048
 LINES_TREND = 65  # bins of the running mean: 127 Hz at 16 kHz
 LINES_CLIP = 10.0  # dB: a strong partial counts no more than this

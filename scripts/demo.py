@@ -31,6 +31,7 @@ DEMO_SETTINGS = (  # fewer steps than a real run, and no question to the hub: mi
     "baselines.cnn.epochs=20",
     "baselines.cnn.min_steps=0",
     "baselines.cnn.patience=20",
+    "audit.robustness_clips=16",
 )
 
 

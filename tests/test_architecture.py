@@ -17,9 +17,9 @@ PACKAGES = {
 # core's rooms by floor. A room uses the floors below it and itself. A file's room is its first word:
 # core/audio_source.py is in `audio`, core/models/cnn.py is in `models`.
 FLOORS = (
-    {"errors", "progress", "augmentation", "transforms", "fine"},
+    {"errors", "progress", "augmentation", "transforms"},
     {"config", "storage", "device", "waveform"},
-    {"artifacts", "containers", "features", "demo"},
+    {"artifacts", "containers", "features", "fine", "demo"},
     {"audio", "models", "metrics", "batches", "front"},
     {"checkpoints", "data", "splits", "explain", "projection", "thresholds"},
     {"training", "plots", "calibration", "shortcuts", "detector"},
