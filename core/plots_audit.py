@@ -241,14 +241,11 @@ def plot_artefacts(views: Mapping[str, tuple[int, ArtefactView]]) -> Figure:
         top, bottom = panels[:, column]
         style = (HUMAN, AI)[label]
         kilohertz = view.hertz / 1000
-        top.plot(kilohertz, view.reference, color="0.45", linewidth=0.8, label="Mean human training clip")
-        top.plot(
-            kilohertz, view.residual, color=style.color, linewidth=0.5, label=f"{style.symbol} This {style.name} clip"
-        )
+        top.plot(kilohertz, view.residual, color=style.color, linewidth=0.5)
+        top.plot(kilohertz, view.reference, color="black", linewidth=0.8, label="Mean human training clip")
         chosen = view.strongest
         top.plot(kilohertz[chosen], view.residual[chosen], "kv", markersize=4, label="Lines that moved it most")
-        top.set_title(printable(title), fontsize=10)
-        top.legend(loc="upper right", fontsize=8, frameon=False)
+        top.set_title(f"{style.symbol} {printable(title)}", fontsize=10)
         bottom.vlines(kilohertz, 0, view.lines, color=style.color, linewidth=0.5)
         bottom.axhline(0, color="0.3", linewidth=0.8)
         words = f"all lines {view.lines.sum():+.1f}, grain {view.grain.sum():+.1f}"
@@ -258,4 +255,4 @@ def plot_artefacts(views: Mapping[str, tuple[int, ArtefactView]]) -> Figure:
             light_grid(axes, "both")
     panels[0, 0].set_ylabel("Time-averaged residual (dB)")
     panels[1, 0].set_ylabel("Contribution of each line")
-    return figure
+    return legend_below(figure)

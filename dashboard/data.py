@@ -108,7 +108,7 @@ def is_outdated(run: Run) -> bool:
     record = run.read_record("evaluate")
     others = [run.read_record(name) for name in PHASES if name != "evaluate"]
     made = {name: digest for other in others if other for name, digest in other.outputs.items()}
-    return record is None or any(made.get(name) != digest for name, digest in record.inputs.items())
+    return record is None or any(made.get(name, "") != digest for name, digest in record.inputs.items())
 
 
 # Results

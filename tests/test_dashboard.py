@@ -221,6 +221,11 @@ def test_results_that_make_no_sense_are_refused(run: Run, change: Callable[[dict
         data.results(run)
 
 
+def test_parts_of_the_audit_that_were_not_asked_for_do_not_make_results_old(finished: Run) -> None:
+    assert not finished.seeds.exists()
+    assert not data.is_outdated(finished)
+
+
 @pytest.mark.parametrize("phase", ["hybrid", "evaluate"])
 def test_results_of_an_earlier_training_or_evaluation_are_marked(run: Run, phase: str) -> None:
     assert "made again since" not in words(opened())
