@@ -1,6 +1,7 @@
 """The dashboard in a real browser: what only a browser knows (layout, themes, what foreign names become)."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from core import pipeline
 from tests.invented_run import HOSTILE, invent
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ def test_nothing_is_fetched_from_elsewhere(browser: "Chrome", address: str) -> N
 
 def test_a_half_finished_run_reads_as_a_sentence_and_a_command(browser: "Chrome", address: str) -> None:
     text = visit(browser, f"{address}/?run=half")
-    assert "2 of 6 phases are done" in text
+    assert f"2 of {len(pipeline.NAMES)} phases are done" in text
     assert "python -m scripts.pipeline run --run half" in text
     assert "Traceback" not in text
 
@@ -148,8 +150,8 @@ def test_charts_and_tables_have_names_for_those_who_cannot_see(browser: "Chrome"
     spoken = browser.execute_script(
         "return [...document.querySelectorAll('[aria-label]')].map(e => e.getAttribute('aria-label'))"
     )
-    for said in ("AUC on 40 test clips", "Human clips called rightly", "Every detector's figures", "For each source"):
-        assert any(said in name for name in spoken), said
+    for said in (r"AUC on \d+ test clips", "Human clips called rightly", "Every detector's figures", "For each source"):
+        assert any(re.search(said, name) for name in spoken), said
 
 
 def test_opening_the_printed_figures_draws_them(browser: "Chrome", address: str) -> None:
