@@ -113,8 +113,8 @@ class ThreeWayClassifier(nn.Module):
     """Fuse autoencoder, transformer and fine spectrum, and classify the result (SPEC V2).
 
     In training, each embedding is now and then missing. Both come from encoders that have learned the training clips
-    by heart, and a fusion that may always lean on them learns nothing from the fine spectrum: validation AUC .94
-    without this, .97 with it.
+    by heart, and a fusion that may always lean on them learns little from the fine spectrum: validation AUC over two
+    seeds .945 and .940 without this, .956 and .954 with it at the same rate.
     """
 
     REDUCED = 256
