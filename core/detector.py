@@ -3,17 +3,15 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import torch
 
-from core import checkpoints, storage
+from core import checkpoints
 from core.artifacts import DETECTORS, Run
 from core.batches import predict
-from core.config import Config
 from core.device import choose_device
-from core.front_end import Pictures, pictures
+from core.front_end import Pictures, as_prepared, pictures
 from core.storage import Array
 
 BATCH = 32  # clips at a time through the models
@@ -44,9 +42,7 @@ class Detector:
         for name, phase in CHECKPOINTS.items():
             model, config = checkpoints.load(run.checkpoint(f"{name}_best"), run.remedy(phase))
             self.models[name] = self.device.place_model(model)
-            self.config: Config = config
-        rate = int(storage.read_json(run.front_end, run.remedy("prepare"))["equalise_rate"])
-        self.config = replace(self.config, audio=replace(self.config.audio, equalise_rate=rate))
+        self.config = as_prepared(run, config)
 
     def probabilities(self, waveforms: Sequence[Array]) -> dict[str, Array]:
         """Return each detector's probability of AI, (n,) float32, for waveforms of `audio.samples` each."""

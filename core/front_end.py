@@ -1,9 +1,12 @@
 """From a waveform to everything the models read of it: one path for training, degraded versions and serving."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from core import storage
+from core.artifacts import Run
 from core.config import Config
 from core.features import ast_filterbank, log_mel
 from core.fine_spectrum import fine_spectrum
@@ -23,6 +26,12 @@ class Pictures(NamedTuple):
 
 
 PICTURES = Pictures._fields
+
+
+def as_prepared(run: Run, config: Config) -> Config:
+    """Return the config with the band limit that a run's prepare phase found for its clips."""
+    rate = int(storage.read_json(run.front_end, run.remedy("prepare"))["equalise_rate"])
+    return replace(config, audio=replace(config.audio, equalise_rate=rate))
 
 
 def heard(waveform: Array, config: Config) -> Array:

@@ -8,7 +8,6 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from core.config import Config
 from core.detector import Detector
 from core.errors import ArtifactError
 from core.explain import artefact_view
-from core.front_end import Pictures, heard, pictures
+from core.front_end import Pictures, as_prepared, heard, pictures
 from core.models.fine_spectrum import FineSpectrumClassifier
 from core.phases import Made, command, retraining, save_figures
 from core.phases.prepare import place_of
@@ -36,8 +35,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     """Ask the models; write shortcuts, robustness and, where asked for, seeds and leave-one-source-out."""
     clips = run.read_clips()
     root = place_of(run.read_description()[0]).root
-    rate = int(storage.read_json(run.front_end, run.remedy("prepare"))["equalise_rate"])
-    config = replace(config, audio=replace(config.audio, equalise_rate=rate))
+    config = as_prepared(run, config)
     _require_audio(root, clips)
     files = [_write_shortcuts(run, root, clips, config), *_write_artefacts(run, clips, config)]
     notes: list[str] = []
