@@ -7,7 +7,6 @@ resolution: save with `figure.savefig(path)`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import librosa
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -17,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import auc, roc_curve
 
+from core import mel_scale
 from core.errors import printable
 from core.metrics import Interval, Scores, SongMean
 from core.plots_style import (
@@ -303,9 +303,8 @@ def _curves(axes: Axes, history: pd.DataFrame, quantity: str, best_epoch: int) -
 
 
 def _mel_axis(axes: Axes, n_mels: int, sample_rate: int) -> None:
-    centres = librosa.mel_frequencies(n_mels=n_mels + 2, fmin=0, fmax=sample_rate / 2)[1:-1]
-    ticks = [hz for hz in _MEL_TICKS if hz < centres[-1]]
-    axes.set_yticks(np.interp(ticks, centres, np.arange(n_mels)), [str(hz) for hz in ticks])
+    ticks = [hz for hz in _MEL_TICKS if mel_scale.band_of(hz, n_mels, sample_rate) < n_mels - 1]
+    axes.set_yticks(mel_scale.band_of(ticks, n_mels, sample_rate), [str(hz) for hz in ticks])
 
 
 def _plain(title: str) -> str:

@@ -17,7 +17,7 @@ PACKAGES = {
 # core's rooms by floor. A room uses the floors below it and itself. A file's room is its first word:
 # core/audio_source.py is in `audio`, core/models/cnn.py is in `models`.
 FLOORS = (
-    {"errors", "progress", "augmentation", "transforms"},
+    {"errors", "progress", "augmentation", "transforms", "mel"},
     {"config", "storage", "device", "waveform"},
     {"artifacts", "containers", "features", "fine", "demo"},
     {"audio", "models", "metrics", "batches", "front"},
