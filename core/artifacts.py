@@ -154,6 +154,14 @@ class Run:
         self.transformer_embeddings = self.features("transformer_embeddings.npz")
         self.fusion = self.features("fusion.npz")
         self.baseline_probabilities = self.features("baseline_probabilities.npz")
+        # What the dashboard shows of each clip, made once (phase explain); rows as in clips.csv
+        self.log_mel = self.features("log_mel.npy")
+        self.reconstructions = self.features("reconstructions.npy")
+        self.attention_maps = self.features("attention_maps.npz")
+        self.artefact_contributions = self.features("artefact_contributions.npy")
+        self.artefact_reference = self.features("artefact_reference.npy")
+        self.map = self.features("map.npz")
+        self.annotations = folder / "annotations.sqlite"
         self.work = folder / "work"
 
     @property

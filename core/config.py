@@ -194,6 +194,15 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExplainConfig:
+    """What is made once for the pages to show of each clip (SPEC T6, U4)."""
+
+    attention_clips: int = bounded(1000, 1, 1_000_000)  # test clips first, then validation, then training
+    map_clips: int = bounded(4000, 10, 20_000)  # of all splits; the perplexity is that of the evaluation
+    seed: int = bounded(0, 0, 2**31 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All settings of a run."""
 
@@ -207,6 +216,7 @@ class Config:
     hybrid: HybridConfig = HybridConfig()
     audit: AuditConfig = AuditConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    explain: ExplainConfig = ExplainConfig()
 
     def __post_init__(self) -> None:
         _check(self, "")

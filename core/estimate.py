@@ -27,17 +27,19 @@ from core.batches import CALIBRATION_BATCHES, MicroBatch, Objective, cross_entro
 from core.config import Config, Recipe
 from core.device import choose_device, peak_memory_mb
 from core.errors import ArtifactError
+from core.explain import explain_clip
 from core.features import ast_filterbank
-from core.fine_spectrum import SIZE
+from core.fine_axes import SIZE
 from core.models import build, frames
 from core.models import transformer as encoders
 from core.models.autoencoder import MultiTaskAutoencoder
-from core.phases import autoencoder, prepare, transformer
+from core.phases import autoencoder, explain, prepare, transformer
 from core.training import planned_epochs
 from core.transforms import TRANSFORMS
 
 TRAINED_AGAIN = ("autoencoder", "transformer", "baselines", "hybrid")  # by the audit, for every seed and every source
 REPEATS = 3  # after one that warms up; the median counts
+MAPPED = 5  # embeddings of which there is a map
 FIXED = 8.0  # seconds a phase takes whatever the data: imports, figures, files
 NATIVE_RATE = 44_100  # Hz of the clips that the reading is timed on
 
@@ -47,7 +49,7 @@ class Cost:
     """What the units of a phase's work take on this machine."""
 
     per_clip: float  # seconds
-    per_step: dict[str, float]  # seconds, by training
+    per_step: dict[str, float]  # seconds, by training or other work that `_times` counts
     memory_mb: float  # with one batch in memory, without the data set
     gpu_mb: float
 
@@ -70,16 +72,16 @@ def estimate(config: Config, clips: int, sources: int = 1) -> dict[str, Estimate
     sources : of the class that has more of them; the audit may leave out each in turn.
     """
     costs = {phase: _cost(phase, config) for phase in MEASURES}
-    train = round(clips * config.split.train)
     log_mel_mb = clips * config.spectrogram.n_mels * frames(config) * 4 / 1e6
     filterbank_mb = clips * ast_filterbank(np.ones(config.audio.samples, np.float32)).size * 2 / 1e6
     data_mb = {"autoencoder": 3 * log_mel_mb, "baselines": 3 * log_mel_mb, "hybrid": 2 * log_mel_mb}
-    disk_mb = {"prepare": 0.9 * log_mel_mb + filterbank_mb}
+    data_mb["explain"] = config.split.train * log_mel_mb
+    disk_mb = {"prepare": 0.9 * log_mel_mb + filterbank_mb, "explain": explain.bytes_needed(clips, config) / 1e6}
     found = {
         phase: Estimate(
             seconds=FIXED
             + cost.per_clip * clips
-            + sum(seconds * _passes(config, name, train) for name, seconds in cost.per_step.items()),
+            + sum(seconds * _times(config, name, clips) for name, seconds in cost.per_step.items()),
             memory_mb=cost.memory_mb + data_mb.get(phase, 0.0),
             gpu_mb=cost.gpu_mb,
             disk_mb=disk_mb.get(phase, 0.0),
@@ -112,6 +114,12 @@ def _recipes(config: Config) -> dict[str, Recipe]:
         "three_way": config.hybrid.three_way,
         "fine_spectrum": config.baselines.fine_spectrum,
     }
+
+
+def _times(config: Config, work: str, clips: int) -> float:
+    """Return how often a phase does some work: for so many clips of all, or as often as a training's schedule says."""
+    limits = {"attention": config.explain.attention_clips, "map": config.explain.map_clips}
+    return min(limits[work], clips) if work in limits else _passes(config, work, round(clips * config.split.train))
 
 
 def _passes(config: Config, training: str, train_clips: int) -> float:
@@ -256,8 +264,28 @@ def _measure_evaluate(config: Config) -> tuple[float, dict[str, float]]:
     labels, values, settings = np.arange(n) % 2, rng.random(n), config.evaluation
     start = time.perf_counter()
     metrics.song_bootstrap(labels, values, np.arange(n), 0.5, settings.bootstraps, settings.confidence, 0)
-    projection.tsne(rng.standard_normal((n, config.transformer.embedding)), settings.tsne_perplexity, 0)
-    return 12 * (time.perf_counter() - start) / n * config.split.test, {}
+    seconds = time.perf_counter() - start + _tsne_seconds(config, n)
+    return 12 * seconds / n * config.split.test, {}
+
+
+def _measure_explain(config: Config) -> tuple[float, dict[str, float]]:
+    """Time a reconstruction, a clip's attention and its place in t-SNE, which takes longer among thousands."""
+    model = build("autoencoder", config)
+    batch = _noise(explain.BATCH, 1, config.spectrogram.n_mels, frames(config))
+    filterbank = ast_filterbank(np.ones(config.audio.samples, np.float32))
+    encoder, _ = encoders.build(config.transformer, len(filterbank))
+    works = {"map": 2 * MAPPED * _tsne_seconds(config, 300) / 300}
+    if isinstance(encoder, encoders.ASTTransformerEncoder):
+        choose_device().place_model(encoder.eval())
+        works["attention"] = _median_seconds(lambda: explain_clip(encoder, filterbank))
+    return _forward_seconds(model, batch), works
+
+
+def _tsne_seconds(config: Config, clips: int) -> float:
+    values = np.random.default_rng(0).standard_normal((clips, config.transformer.embedding))
+    start = time.perf_counter()
+    projection.tsne(values, config.evaluation.tsne_perplexity, 0)
+    return time.perf_counter() - start
 
 
 MEASURES: dict[str, Callable[[Config], tuple[float, dict[str, float]]]] = {
@@ -268,4 +296,5 @@ MEASURES: dict[str, Callable[[Config], tuple[float, dict[str, float]]]] = {
     "hybrid": _measure_hybrid,
     "audit": _measure_audit,
     "evaluate": _measure_evaluate,
+    "explain": _measure_explain,
 }

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from core.features import AST_FRAME, AST_HOP, AST_RATE, ast_band_centres
-from core.fine_spectrum import BANDS as GRAIN_BANDS
-from core.fine_spectrum import GRAIN, LINE_COUNT, STATISTICS, line_frequencies
+from core.fine_axes import BANDS as GRAIN_BANDS
+from core.fine_axes import GRAIN, LINE_COUNT, STATISTICS, line_frequencies
 from core.models.fine_spectrum import FineSpectrumClassifier
 from core.models.transformer import BANDS, SPECIAL, ASTTransformerEncoder, PatchGrid
 from core.storage import Array
@@ -55,17 +55,30 @@ def artefact_view(
     ----------
     clip, reference : as `fine_spectrum` makes them, (SIZE,).
     """
-    model.eval()
-    with torch.inference_mode():
-        found = model.contributions(
-            torch.from_numpy(np.stack([clip, reference]).astype(np.float32)).to(_device_of(model))
-        )
-    moved = (found[0] - found[1]).cpu().numpy()
+    moved = artefact_contributions(model, clip[None], reference)[0]
     lines = moved[:LINE_COUNT]
     grain = moved[LINE_COUNT:].reshape(len(GRAIN), len(STATISTICS), GRAIN_BANDS)
     order = np.argsort(-np.abs(lines), kind="stable")[:strongest]
     hertz = line_frequencies(sample_rate)
     return ArtefactView(hertz, clip[:LINE_COUNT], reference[:LINE_COUNT], lines, grain, order)
+
+
+def artefact_contributions(model: FineSpectrumClassifier, clips: Array, reference: Array) -> Array:
+    """Return how much each value of each clip moves the log-odds of AI away from a reference's (SPEC V3).
+
+    Parameters
+    ----------
+    clips, reference : as `fine_spectrum` makes them, (n, SIZE) and (SIZE,).
+
+    Returns
+    -------
+    (n, SIZE); a row adds up to the clip's log-odds less the reference's.
+    """
+    model.eval()
+    with torch.inference_mode():
+        values = torch.from_numpy(np.concatenate([reference[None], clips]).astype(np.float32)).to(_device_of(model))
+        found = model.contributions(values).cpu().numpy()
+    return found[1:] - found[0]  # type: ignore[no-any-return]
 
 
 def _device_of(model: FineSpectrumClassifier) -> torch.device:

@@ -22,24 +22,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import get_window
 
-from core.config import LONGEST_WINDOW
+from core.fine_axes import BANDS, GRAIN, LINES, LINES_FFT, QUANTILES, band_bins
 
 Array = NDArray[np.float32]
 
-LINES_FFT = LONGEST_WINDOW
 LINES_HOP = 2048
 LINES_TREND = 65  # bins of the running mean: 127 Hz at 16 kHz
 LINES_CLIP = 10.0  # dB: a strong partial counts no more than this
-LOWEST, HIGHEST = 0.0125, 0.925  # of half the sample rate: 100 Hz to 7.4 kHz at 16 kHz
-BANDS = 32  # of equal width, from LOWEST up
-GRAIN = ((512, 128, 9), (2048, 512, 17))  # n_fft, hop_length, bins of the running mean
-QUANTILES = (0.25, 0.75, 0.95, 0.99)
-STATISTICS = ("step in frequency", "step in time", "phase steadiness", *(f"residual {q:.0%}" for q in QUANTILES))
 FLOOR_DB = 110.0  # below the clip's loudest bin: beneath it is rounding, not sound
-
-LINES = slice(round(LINES_FFT / 2 * LOWEST), round(LINES_FFT / 2 * HIGHEST))  # bins
-LINE_COUNT = LINES.stop - LINES.start
-SIZE = LINE_COUNT + len(GRAIN) * len(STATISTICS) * BANDS
 
 
 def fine_spectrum(waveform: Array) -> Array:
@@ -75,18 +65,6 @@ def grain(waveform: Array, n_fft: int, hop_length: int, trend: int) -> Array:
     return np.asarray(found, dtype=np.float32)
 
 
-def line_frequencies(sample_rate: int) -> NDArray[np.float64]:
-    """Return the frequency in Hz of every value of `lines`."""
-    return np.asarray(np.arange(LINES.start, LINES.stop) * sample_rate / LINES_FFT)
-
-
-def band_centres(sample_rate: int, n_fft: int) -> NDArray[np.float64]:
-    """Return the centre in Hz of every band of `grain` at a resolution, (BANDS,)."""
-    bins = _bands(n_fft)
-    width = (bins.stop - bins.start) / BANDS
-    return np.asarray((bins.start + width * (np.arange(BANDS) + 0.5)) * sample_rate / n_fft)
-
-
 def _spectra(waveform: Array, n_fft: int, hop_length: int) -> NDArray[np.complex64]:
     """Return the short-time spectra, (frames, n_fft / 2 + 1)."""
     window = get_window("hann", n_fft).astype(np.float32)
@@ -112,16 +90,9 @@ def _phase_steadiness(spectra: NDArray[np.complex64]) -> Array:
     return np.asarray((unit[2:] * unit[:-2] * np.conj(unit[1:-1]) ** 2).real)
 
 
-def _bands(n_fft: int) -> slice:
-    """Return the bins of all bands together, a multiple of BANDS."""
-    first = round(n_fft / 2 * LOWEST)
-    width = int((n_fft / 2 * HIGHEST - first) // BANDS)
-    return slice(first, first + BANDS * width)
-
-
 def _banded(values: Array, n_fft: int) -> Array:
     """Return what belongs to each band, (BANDS, frames · bins)."""
-    chosen = values[:, _bands(n_fft)]
+    chosen = values[:, band_bins(n_fft)]
     return chosen.reshape(len(chosen), BANDS, -1).swapaxes(0, 1).reshape(BANDS, -1)
 
 

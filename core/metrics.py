@@ -13,22 +13,40 @@ Metrics
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
-from scipy.stats import mannwhitneyu, norm, rankdata
+from scipy.stats import mannwhitneyu, rankdata
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from core.config import EvaluationConfig
-from core.errors import DataError
+from core.operating_points import (
+    CLASS_NAMES,
+    SHARES,
+    Confusion,
+    Floats,
+    Interval,
+    Ints,
+    checked,
+    percentiles,
+    predict,
+    require_both,
+    share_interval,
+    share_intervals,
+    song_draws,
+    song_index,
+    weighted_shares,
+    wilson,
+    with_macro,
+)
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Interval = tuple[float, float]  # low, high
-
-CLASS_NAMES = ("Human", "AI")  # by label
+__all__ = [  # those of `operating_points` included that belong to measuring
+    "CERTAIN", "CLASS_NAMES", "INTERVAL_FIELDS", "ClassDifference", "Difference", "Floats", "Interval", "Ints",
+    "PairedDifference", "Scores", "SongMean", "by_song", "checked", "class_difference", "effect_size",
+    "log_odds", "paired_difference", "percentiles", "predict", "score", "share_interval", "song_bootstrap",
+    "song_draws", "song_index", "song_mean", "weighted_mean", "wilson",
+]  # fmt: skip
 CERTAIN = 1e-6  # nearer to 0 or 1 than this, a probability tells a number format, not a belief
 
 
@@ -47,10 +65,10 @@ class Scores(NamedTuple):
     f1_ai: float
     f1_macro: float
     roc_auc: float
-    confusion: tuple[tuple[int, int], tuple[int, int]]  # ((tn, fp), (fn, tp)): rows are the truth, AI is positive
+    confusion: Confusion  # ((tn, fp), (fn, tp)): rows are the truth, AI is positive
 
 
-INTERVAL_FIELDS = tuple(name for name in Scores._fields if name not in ("n", "confusion"))
+INTERVAL_FIELDS = (*SHARES, "roc_auc")
 
 
 @dataclass(frozen=True)
@@ -96,11 +114,6 @@ class SongMean(NamedTuple):
     high: float
 
 
-def predict(probabilities: ArrayLike, threshold: float) -> Ints:
-    """Return 1 (AI) where the probability reaches the threshold, else 0."""
-    return (np.asarray(probabilities, dtype=np.float64) >= threshold).astype(np.int64)
-
-
 def score(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Scores:
     """Compute every figure of SPEC E1 with scikit-learn.
 
@@ -115,9 +128,9 @@ def score(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Scor
     return Scores(
         len(truth),
         float(accuracy_score(truth, called)),
-        *_with_macro(precision),
-        *_with_macro(recall),
-        *_with_macro(f1),
+        *with_macro(precision),
+        *with_macro(recall),
+        *with_macro(f1),
         roc_auc=float(roc_auc_score(truth, probability)),
         confusion=((tn, fp), (fn, tp)),
     )
@@ -147,8 +160,8 @@ def song_bootstrap(
     truth, probability = checked(labels, probabilities)
     draws = song_draws(truth, np.asarray(groups), n, seed)
     values = _weighted_scores(truth, probability, draws, threshold)
-    found = {name: percentiles(values[name], confidence) for name in INTERVAL_FIELDS}
-    return found | _widened(found, truth, predict(probability, threshold), song_index(groups), confidence)
+    shares = share_intervals(values, truth, predict(probability, threshold), song_index(groups), confidence)
+    return {**shares, "roc_auc": percentiles(values["roc_auc"], confidence)}
 
 
 def paired_difference(
@@ -198,7 +211,7 @@ def class_difference(values: ArrayLike, labels: ArrayLike, groups: ArrayLike) ->
     """
     means, kinds = by_song(values, labels, groups)
     human, ai = means[kinds == 0], means[kinds == 1]
-    _require_both(kinds)
+    require_both(kinds)
     test = mannwhitneyu(ai, human, alternative="two-sided")
     effect = float(2 * test.statistic / (len(ai) * len(human)) - 1)
     return ClassDifference(
@@ -238,129 +251,15 @@ def song_mean(values: ArrayLike, groups: ArrayLike, n: int, confidence: float, s
     return SongMean(len(value), int(song.max()) + 1, float(value.mean()), low, high)
 
 
-def wilson(k: int, n: int, confidence: float = EvaluationConfig.confidence) -> Interval:
-    """Give the score interval of the share k / n (Wilson 1927); unlike a bootstrap's it has width at 0 and at 1."""
-    if not 0 <= k <= n or n == 0:
-        raise DataError(f"{k} of {n}", "is not a share", "Count at least one case and no more hits than cases")
-    z = float(norm.ppf((1 + confidence) / 2))
-    middle = (k + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * float(np.sqrt(k * (n - k) / n + z**2 / 4))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def share_interval(
-    hits: ArrayLike, drawn: Interval, groups: ArrayLike, confidence: float = EvaluationConfig.confidence
-) -> Interval:
-    """Return a bootstrap interval as it is; one without width as Wilson's over the songs of the clips concerned.
-
-    Parameters
-    ----------
-    hits : whether each of the clips the share is about counts, (clips,); of none, nothing is known.
-    drawn : the bootstrap's interval of the share of hits.
-    groups : song of each of these clips.
-    """
-    if drawn[0] < drawn[1]:
-        return drawn
-    hit = np.asarray(hits, dtype=np.float64)
-    songs = len(np.unique(np.asarray(groups)))
-    return wilson(round(songs * float(hit.mean())), songs, confidence) if songs else (0.0, 1.0)
-
-
 def log_odds(probabilities: ArrayLike) -> Floats:
     """Map probabilities to log-odds, those of 0 and 1 cut to the finite ones of `CERTAIN`."""
     return np.asarray(logit(np.clip(np.asarray(probabilities, dtype=np.float64), CERTAIN, 1 - CERTAIN)))
 
 
-def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Ints, Floats]:
-    """Return labels and probabilities as arrays, shape (clips,).
-
-    Raises
-    ------
-    DataError : a class is absent, the lengths differ, or a probability is not in [0, 1].
-    """
-    truth, probability = np.asarray(labels, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
-    if truth.ndim != 1 or truth.shape != probability.shape:
-        problem = f"{truth.shape} labels and {probability.shape} probabilities do not belong together"
-        raise DataError("scores", problem, "Give one label and one probability per clip")
-    if not np.all((probability >= 0) & (probability <= 1)):  # also true of NaN
-        raise DataError("scores", "a probability is not between 0 and 1", "Train the model again: it has diverged")
-    _require_both(truth)
-    return truth, probability
-
-
-def _require_both(labels: Ints) -> None:
-    if missing := [name for label, name in enumerate(CLASS_NAMES) if not np.any(labels == label)]:
-        problem = f"there is no {' and no '.join(missing)} clip among {len(labels)}"
-        raise DataError("scores", problem, "Score a split that has clips of both classes")
-
-
-def _with_macro(per_class: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 (numbers or arrays alike)
-    human, ai = per_class
-    if np.ndim(human) == 0:
-        human, ai = float(human), float(ai)
-    return human, ai, (human + ai) / 2
-
-
-def song_index(groups: ArrayLike) -> Ints:
-    """Return the number of each clip's song, counted from 0 in sorted order."""
-    return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1], dtype=np.int64)
-
-
-def song_draws(labels: Ints, groups: NDArray[Any], n: int, seed: int) -> Floats:
-    """Draw songs with replacement, each kind (human, AI, both) on its own: times each clip is drawn (n, clips)."""
-    song = song_index(groups)
-    kind = (np.bincount(song, labels == 0) > 0) + 2 * (np.bincount(song, labels == 1) > 0)
-    rng = np.random.default_rng(seed)
-    times = np.empty((n, len(kind)))
-    for value in np.unique(kind):
-        members = np.flatnonzero(kind == value)
-        times[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=n)
-    return times[:, song]
-
-
 def _weighted_scores(labels: Ints, probabilities: Floats, weights: Floats, threshold: float) -> dict[str, Floats]:
     """Compute the interval fields for each row of weights (draws, clips) at once."""
-    called = predict(probabilities, threshold)
-    cells = [weights @ ((labels == truth) & (called == call)) for truth in (0, 1) for call in (0, 1)]
-    tn, fp, fn, tp = cells
-    precision = _share(tn, tn + fn), _share(tp, tp + fp)
-    recall = _share(tn, tn + fp), _share(tp, tp + fn)
-    f1 = _share(2 * tn, 2 * tn + fp + fn), _share(2 * tp, 2 * tp + fp + fn)
-    accuracy = (tn + tp) / (tn + fp + fn + tp)
-    area = _weighted_auc(labels, probabilities, weights)
-    values = (accuracy, *_with_macro(precision), *_with_macro(recall), *_with_macro(f1), area)
-    return dict(zip(INTERVAL_FIELDS, values, strict=True))
-
-
-def _widened(
-    found: dict[str, Interval], labels: Ints, called: Ints, song: Ints, confidence: float
-) -> dict[str, Interval]:
-    """Return the intervals of shares that had no width, and of the F1 and the means over classes made from them."""
-    right = labels == called
-    wide = {"accuracy": share_interval(right, found["accuracy"], song, confidence)}
-    for label, name in enumerate(("human", "ai")):
-        for field, rows in ((f"recall_{name}", labels == label), (f"precision_{name}", called == label)):
-            wide[field] = share_interval(right[rows], found[field], song[rows], confidence)
-        if found[f"f1_{name}"][0] == found[f"f1_{name}"][1]:
-            low, high = (
-                _harmonic(*ends) for ends in zip(wide[f"precision_{name}"], wide[f"recall_{name}"], strict=True)
-            )
-            wide[f"f1_{name}"] = low, high
-    both = {**found, **wide}
-    for field in ("precision", "recall", "f1"):
-        if found[f"{field}_macro"][0] == found[f"{field}_macro"][1]:
-            ends = zip(both[f"{field}_human"], both[f"{field}_ai"], strict=True)
-            low, high = ((human + ai) / 2 for human, ai in ends)
-            wide[f"{field}_macro"] = low, high
-    return wide
-
-
-def _harmonic(a: float, b: float) -> float:
-    return 2 * a * b / (a + b) if a + b else 0.0
-
-
-def _share(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    shares = weighted_shares(labels, predict(probabilities, threshold), weights)
+    return {**shares, "roc_auc": _weighted_auc(labels, probabilities, weights)}
 
 
 def weighted_mean(values: Floats, weights: Floats) -> Floats:
@@ -397,9 +296,3 @@ def _difference(value: float, drawn: Floats, by_chance: Floats, confidence: floa
     as_large = np.abs(by_chance) >= abs(value) - 1e-12  # equal sums may differ in the last bit
     p_value = (1 + int(as_large.sum())) / (1 + len(by_chance))  # the observed assignment is one of the permutations
     return Difference(value, *percentiles(drawn, confidence), p_value)
-
-
-def percentiles(values: Floats, confidence: float) -> Interval:
-    """Return the middle part of the draws that `confidence` asks for."""
-    low, high = np.quantile(values, ((1 - confidence) / 2, (1 + confidence) / 2))
-    return float(low), float(high)

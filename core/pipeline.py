@@ -101,6 +101,16 @@ PHASES: tuple[Phase, ...] = (
         ("numpy", "scikit-learn"),
         version=2,
     ),
+    Phase(
+        "explain", "P6", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
+        ("explain", "evaluation.tsne_perplexity"),
+        lambda run: [run.clips_table, run.dataset, run.filterbank, run.fine_spectrum, run.ae_latents,
+                     run.transformer_embeddings, run.transformer_note, run.fusion,
+                     run.checkpoint("ae_multitask_best"), run.checkpoint("transformer_best"),
+                     run.checkpoint("fine_spectrum_best")],
+        lambda run: [run.log_mel, run.reconstructions, run.attention_maps, run.artefact_contributions, run.map],
+        ("numpy", "scikit-learn", "torch", "transformers"),
+    ),
 )  # fmt: skip
 NAMES = tuple(phase.name for phase in PHASES)
 

@@ -12,20 +12,13 @@ from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
 from core import metrics
-from core.metrics import Floats, Interval, Ints
+from core.operating_points import OUT_OF_REACH, Floats, Interval, Ints, cuts
 
+__all__ = [
+    "OUT_OF_REACH", "Operating", "Rule", "SongScores", "average_precision", "choose_threshold", "cuts",
+    "equal_error_rate", "operating", "operating_bootstrap", "song_scores", "tpr_at_fpr",
+]  # fmt: skip
 Rule = Literal["balanced", "fpr"]
-
-OUT_OF_REACH = float(np.nextafter(1.0, 2.0))  # the threshold that not even a probability of 1 reaches
-
-
-class Cuts(NamedTuple):
-    """Every way to cut the scores in two, from all clips called AI to none."""
-
-    thresholds: Floats  # (cuts,) ascending, each in the middle of its gap
-    gaps: Floats  # (cuts,) widths of the gaps
-    human: Ints  # (cuts,) human clips that reach the threshold
-    ai: Ints  # (cuts,)
 
 
 class Operating(NamedTuple):
@@ -70,20 +63,6 @@ def choose_threshold(labels: ArrayLike, probabilities: ArrayLike, rule: Rule, ma
         return float(found.thresholds[np.argmax(found.human / humans <= max_fpr)])
     merit = found.ai * humans - found.human * ais  # whole numbers, so that equally good cuts are equal
     return float(found.thresholds[np.argmax(np.where(merit == merit.max(), found.gaps, -1))])
-
-
-def cuts(labels: Ints, probabilities: Floats) -> Cuts:
-    """List the cuts between neighbouring scores, and what lies above each."""
-    distinct, place = np.unique(probabilities, return_inverse=True)
-    edges = np.concatenate(([0.0], distinct, [1.0]))
-    thresholds = (edges[:-1] + edges[1:]) / 2
-    thresholds[1:] = np.maximum(thresholds[1:], np.nextafter(distinct, 2))  # the scores below stay below
-    return Cuts(thresholds, np.diff(edges), *(_reaching(place[labels == label], len(distinct)) for label in (0, 1)))
-
-
-def _reaching(places: NDArray[np.intp], distinct: int) -> Ints:
-    below = np.concatenate(([0], np.cumsum(np.bincount(places, minlength=distinct))))
-    return np.asarray(len(places) - below, dtype=np.int64)
 
 
 # Measuring

@@ -10,15 +10,32 @@ if str(ROOT) not in sys.path:  # plain `streamlit run` puts only this file's fol
 import streamlit as st  # noqa: E402
 
 from core.errors import DetectorError  # noqa: E402
-from dashboard import components, data  # noqa: E402
+from dashboard import components, data, selection  # noqa: E402
 
 PAGES = ROOT / "pages"
+NAVIGATION = {
+    "overview": "summarize",
+    "clips": "library_music",
+    "map": "scatter_plot",
+    "models": "monitoring",
+    "audit": "rule",
+    "attention": "visibility",
+    "robustness": "shield",
+    "report": "description",
+}
 ICON = (ROOT / "dashboard/icon.svg").read_text(encoding="utf-8")  # a :material: icon would be fetched from the net
 
 st.set_page_config(page_title="Synthetic Music Detector", page_icon=ICON, layout="wide")
-page = st.navigation([st.Page(PAGES / "overview.py", title="Overview", icon=":material/summarize:", default=True)])
+page = st.navigation(
+    [
+        st.Page(PAGES / f"{name}.py", title=name.title(), icon=f":material/{icon}:", default=name == "overview")
+        for name, icon in NAVIGATION.items()
+    ]
+)
 try:
     components.choose_run()
+    selection.keep()
+    components.selected_clip()
     if data.is_demo(data.current_run()):
         components.demo_notice()
     page.run()

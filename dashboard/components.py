@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.artifacts import Run
 from core.errors import DetectorError, printable
-from dashboard import data, theme
+from dashboard import data, selection, theme
 from dashboard.data import PhaseState
 from dashboard.sentences import duration
 
@@ -25,6 +25,19 @@ def choose_run() -> None:
                 st.caption(f"There is no run of the name the address asks for; this is the newest of {len(names)}.")
     st.sidebar.selectbox("Run", names, key="run", help="A folder under artifacts/: one data set, one configuration.")
     st.query_params["run"] = st.session_state["run"]
+
+
+def selected_clip() -> None:
+    """Show in the sidebar which clip is selected, on every page, with the way to it."""
+    path = selection.path()
+    if not path:
+        return
+    with st.sidebar.container(border=True, gap="xsmall"):
+        st.caption("Selected clip")
+        st.text(printable(path.rsplit("/", 1)[-1]))
+        with st.container(horizontal=True):
+            st.page_link("../pages/clips.py", label="Open", icon=":material/library_music:")
+            st.button("Forget", on_click=selection.forget, type="tertiary")
 
 
 def demo_notice() -> None:

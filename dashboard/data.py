@@ -21,6 +21,7 @@ PHASES = {
     "hybrid": "Train the fusions",
     "audit": "Ask the models where it is hard",
     "evaluate": "Evaluate on the test clips",
+    "explain": "Make what the pages show of each clip",
 }
 PNG = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # how a whole PNG begins and ends
 

@@ -3,27 +3,30 @@
 from collections.abc import Sequence
 
 from dashboard import theme
+from dashboard.audit_results import Audit
 from dashboard.results import Results
-from dashboard.sentences import counted, listed
+from dashboard.sentences import counted, joined, listed, percents
+from dashboard.sentences_audit import of
 
 FEW_SONGS = 100  # of one class; below this the interval is wider than most differences people ask about
 
 
-def limits(results: Results) -> list[str]:
-    """Say what these results do not show, each sentence from the numbers."""
+def limits(results: Results, audit: Audit) -> list[str]:
+    """Say what these results do not show, most weighty first, each sentence from the numbers."""
     return [
         sentence
         for sentence in (
             _demo(results),
-            _generators(results),
-            _unheard(results),
-            _absent(results),
-            _native_rates(results),
+            _unheard(results, audit),
+            _changed(results, audit),
+            _music_alone(results, audit),
             _few_songs(results),
             _ranking(results),
+            _generators(results),
+            _absent(results),
             _encoder(results),
             f"**Whole songs.** Every verdict is about {results.seconds:g} seconds.",
-            "**Proof.** A score about one clip is a hint, and the models saw one split and one training only.",
+            _proof(audit),
         )
         if sentence
     ]
@@ -39,12 +42,40 @@ def _generators(results: Results) -> str:
     return f"**AI music in general.** The AI clips come from {kinds}: {listed(sources)}."
 
 
-def _unheard(results: Results) -> str:
-    """Tell whether any generator in the test was new to the models."""
-    new = sorted(set(results.sources_in("ai", "test")) - set(results.sources_in("ai", "train")))
-    if new:
+def _unheard(results: Results, audit: Audit) -> str:
+    """Tell what is known of generators that were new to the models."""
+    if audit.leave_out and (own := audit.leave_out.models[results.headline.key].ai):
+        return (
+            f"**Generators never heard.** Of {counted(own.n, 'clip')} from {counted(own.sources, 'AI source')}, each "
+            f"held out in turn, it catches {percents(own.error.complement)}."
+        )
+    new = set(results.sources_in("ai", "test")) - set(results.sources_in("ai", "train"))
+    return "" if new else "**Generators never heard.** Every AI source in the test was also in the training."
+
+
+def _changed(results: Results, audit: Audit) -> str:
+    """Tell what is known of sound that was changed on its way."""
+    if audit.robustness is None:
+        return "**Changed sound.** How re-encoding, noise or pitch shift matter was not measured."
+    _, *changed = audit.robustness.models[results.headline.key]
+    costly = sum(line.loss.high < 0 for line in changed)
+    worst = min((line.area for line in changed), key=lambda area: area.value)
+    if not costly:
         return ""
-    return "**Generators never heard.** Every AI source in the test was also in the training."
+    return f"**Changed sound.** {costly} of {len(changed)} changes clearly cost it AUC, at worst to {of(worst)}."
+
+
+def _music_alone(results: Results, audit: Audit) -> str:
+    """Tell what a classifier without music reaches, or else whether the sample rates differ."""
+    if audit.shortcuts is None:
+        return _native_rates(results)
+    files, heard = audit.shortcuts["files"].area, audit.shortcuts["heard"].area
+    if max(files.low, heard.low) <= 0.5:
+        return ""
+    return (
+        f"**That music alone gives AI away.** Facts about the files alone reach AUC {of(files)}, about the sound as "
+        f"given to it {of(heard)}."
+    )
 
 
 def _absent(results: Results) -> str:
@@ -94,16 +125,17 @@ def _ranking(results: Results) -> str:
             equal.append(names[pair.second if mine else pair.first])
         elif (pair.high < 0) == mine:
             better.append(names[pair.second if mine else pair.first])
-    said = [f"On these clips it cannot be told from {_joined(equal)}."] if equal else []
-    said += [f"{_joined(better)} did better here."] if better else []
+    said = [f"On these clips it cannot be told from {joined(equal)}."] if equal else []
+    said += [f"{joined(better)} did better here."] if better else []
     return f"**That {best.name} is the best.** {' '.join(said)}" if said else ""
-
-
-def _joined(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _encoder(results: Results) -> str:
     if results.encoder.kind == "ast-pretrained":
         return ""
     return "**Anything about the pretrained AST.** Another encoder stood in for it."
+
+
+def _proof(audit: Audit) -> str:
+    once = "one split only" if audit.seeds else "one split and one training only"
+    return f"**Proof.** A score about one clip is a hint, and the models saw {once}."

@@ -146,8 +146,8 @@ def parse(value: Mapping[str, Any], seconds: float) -> Results:
         comparisons=tuple(_comparison(found) for found in value["comparisons"]),
         cells=tuple(_cell(cell) for cell in data["counts"]),
         sources=tuple(_source(source) for source in value["sources"]),
-        skipped={text(reason): _count(n) for reason, n in data["skipped"].items()},
-        native_rates={label: tuple(_count(rate) for rate in data["native_rates"][label]) for label in LABELS},
+        skipped={text(reason): count(n) for reason, n in data["skipped"].items()},
+        native_rates={label: tuple(count(rate) for rate in data["native_rates"][label]) for label in LABELS},
         encoder=Encoder(*(text(encoder[name]) for name in ("kind", "name", "description", "reason", "mode"))),
     )
 
@@ -165,17 +165,18 @@ def _model(key: str, value: Mapping[str, Any]) -> Model:
     return Model(
         key=key,
         name=DETECTORS[key],
-        n=_count(test["n"]),
-        songs=_count(test["songs"]),
+        n=count(test["n"]),
+        songs=count(test["songs"]),
         val_auc=number(value["val"]["roc_auc"]),
         threshold=number(value["threshold"]),
         addition=bool(value["addition"]),
-        scores={name: _estimate(test[name], interval) for name, interval in test["intervals"].items()},
-        confusion=((_count(tn), _count(fp)), (_count(fn), _count(tp))),
+        scores={name: estimate(test[name], interval) for name, interval in test["intervals"].items()},
+        confusion=((count(tn), count(fp)), (count(fn), count(tp))),
     )
 
 
-def _estimate(value: object, interval: tuple[object, object]) -> Estimate:
+def estimate(value: object, interval: tuple[object, object]) -> Estimate:
+    """Return a number with its interval, or raise ValueError or TypeError."""
     low, high = interval
     return Estimate(number(value), number(low), number(high))
 
@@ -189,14 +190,14 @@ def _cell(value: Mapping[str, Any]) -> Cell:
     split, label = value["split"], value["label"]
     if split not in SPLITS or label not in LABELS:
         raise ValueError(f"{split}, {label}")
-    return Cell(split, label, text(value["source"]), _count(value["clips"]), _count(value["songs"]))
+    return Cell(split, label, text(value["source"]), count(value["clips"]), count(value["songs"]))
 
 
 def _source(value: Mapping[str, Any]) -> SourceRecall:
-    clips = _count(value["clips"])
+    clips = count(value["clips"])
     right = {key: round(number(share) * clips) for key, share in value["right"].items()}
     return SourceRecall(
-        LABELS[LABELS.index(value["label"])], text(value["source"]), clips, _count(value["songs"]), right
+        LABELS[LABELS.index(value["label"])], text(value["source"]), clips, count(value["songs"]), right
     )
 
 
@@ -207,7 +208,8 @@ def number(value: object) -> float:
     return float(value)
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """Return a whole number that is not negative, or raise ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{value!r} is not a count")
     return value

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from core.errors import printable
 from dashboard import theme
-from dashboard.results import Estimate, Model, Results
+from dashboard.results import Estimate, Results
 
 NBSP = "\u00a0"
 JOINER = "\u2060"  # has no width; Streamlit looks for `:material/` even in code
@@ -38,6 +38,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {rest} more of {len(names)}" if rest > 0 else shown
 
 
+def joined(names: Sequence[str]) -> str:
+    """Return known names as a list in a sentence."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def counted(n: int, noun: str) -> str:
     """Return a number with its noun: `1 song`, `1,200 songs`."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
@@ -56,9 +61,10 @@ def percent(share: float) -> str:
     return ">99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
-def decimals(found: Estimate) -> str:
+def decimals(found: Estimate, places: int = 3) -> str:
     """Return an estimate with its interval, which does not break: `0.943 [0.901, 0.970]`."""
-    return f"{found.value:.3f} [{found.low:.3f},{NBSP}{found.high:.3f}]"
+    value, low, high = (f"{end:.{places}f}" for end in (found.value, found.low, found.high))
+    return f"{value} [{low},{NBSP}{high}]"
 
 
 def percents(found: Estimate) -> str:
@@ -66,23 +72,9 @@ def percents(found: Estimate) -> str:
     return f"{percent(found.value)} [{found.low * 100:.0f},{NBSP}{found.high * 100:.0f}]"
 
 
-def possible(found: Estimate, songs: int) -> Estimate:
-    """Return an estimate as it is; where its interval has no width, with what the rule of three allows.
-
-    Without a single error the bootstrap draws nothing but successes, and its interval says less than nothing; of
-    `songs` without an exception, up to 3 / `songs` may be exceptions at 95% (Hanley and Lippman-Hand 1983).
-    """
-    if found.high > found.low:
-        return found
-    allowed = min(1.0, 3 / max(songs, 1))
-    return Estimate(found.value, max(0.0, found.value - allowed), min(1.0, found.value + allowed))
-
-
-def interval(found: Estimate, results: Results, songs: int) -> str:
-    """Return a share with its interval in words: `10%; 95% interval 3% to 19%`."""
-    wide = possible(found, songs)
-    kind = f"{results.confidence:.0%} interval" if wide is found else f"no exception in {counted(songs, 'song')}, so"
-    return f"{percent(found.value)}; {kind} {percent(wide.low)} to {percent(wide.high)}"
+def span(found: Estimate) -> str:
+    """Return a share's interval in words: `3% to 19%`."""
+    return f"{percent(found.low)} to {percent(found.high)}"
 
 
 def auc_interval(found: Estimate, results: Results) -> str:
@@ -111,14 +103,10 @@ def duration(seconds: float) -> str:
 # The headline
 
 
-def recall(results: Results, model: Model, label: str) -> Estimate:
-    """Return the share of a class that a detector calls rightly, with an interval that has width."""
-    return possible(model.scores[f"recall_{label}"], results.count("songs", split="test", label=label))
-
-
 def accusation(results: Results) -> str:
     """Say how often a person would be accused wrongly, and how often AI goes unnoticed."""
-    human, ai = (_per_hundred(recall(results, results.headline, label).complement) for label in theme.NAMES)
+    scores = results.headline.scores
+    human, ai = (_per_hundred(scores[f"recall_{label}"].complement) for label in theme.NAMES)
     return f"Of 100 human clips, {human} would wrongly be called AI. Of 100 AI clips, {ai} would pass as human."
 
 
@@ -140,6 +128,16 @@ def _per_hundred(found: Estimate) -> str:
 def meaning_of_auc(value: float) -> str:
     """Say what an AUC means to someone who has never met one."""
     return f"In {value * 100:.0f} of 100 pairs, the AI clip scores higher than the human clip. A coin would manage 50."
+
+
+def tested_on(results: Results) -> str:
+    """Say on how much the detectors were tested."""
+    human, ai = (
+        f"{results.count('clips', split='test', label=label):,} {name} clips "
+        f"({counted(results.count('songs', split='test', label=label), 'song')})"
+        for label, name in (("human", "human"), ("ai", "AI"))
+    )
+    return f"tested on {human} and {ai} no detector had met"
 
 
 def tested(results: Results, label: str) -> str:
@@ -179,7 +177,7 @@ def detector_rows(results: Results) -> list[dict[str, str]]:
     return [
         {"Detector": model.name + (" (+)" if model.addition else "")}
         | {title: decimals(model.scores[field]) for title, field in columns.items()}
-        | {f"Recall {mark}": percents(recall(results, model, label)) for label, mark in theme.MARKS.items()}
+        | {f"Recall {mark}": percents(model.scores[f"recall_{label}"]) for label, mark in theme.MARKS.items()}
         | {f"Precision {mark}": percents(model.scores[f"precision_{label}"]) for label, mark in theme.MARKS.items()}
         | {"AI from": f"{model.threshold:.3g}", "Clips": f"{model.n:,}"}
         for model in results.models

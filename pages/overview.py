@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import components, data, figures, limits, sentences, theme
+from dashboard import audit_results, components, data, figures, limits, sentences, sentences_audit, theme
 
 SKIPPED_SHOWN = 200
 
@@ -11,36 +11,33 @@ run = data.current_run()
 st.title("Overview", anchor=False)
 if not data.is_evaluated(run):
     components.show_phases(data.phases(run))
-results = data.results(run)
-best = results.headline
-songs = {label: results.count("songs", split="test", label=label) for label in theme.NAMES}
+results, audit = data.results(run), audit_results.read(run)
+best, link = results.headline, {"run": run.name}
 
-st.caption(
-    f"Run {sentences.literal(run.name)} · evaluated {sentences.when(results.made)} · "
-    f"{sentences.counted(best.n, 'test clip')} from {sentences.counted(best.songs, 'song')} "
-    "that no detector was trained on"
-)
+st.caption(f"Run {sentences.literal(run.name)} · {sentences.when(results.made)} · {sentences.tested_on(results)}")
 if data.is_outdated(run):
     components.show_outdated(run)
 
-# How good
-auc, human, ai = best.scores["roc_auc"], best.scores["recall_human"].complement, best.scores["recall_ai"]
-st.subheader(f"How well the {best.name} tells AI from human", anchor=False)
-cards = st.grid(min_column_width=240, row_height="content")
-with cards.container(border=True, gap="xsmall"):
-    st.metric(f"{theme.MARKS['human']} Human clips called AI", f"{best.wrong['human']} of {best.clips['human']}")
-    st.caption(sentences.interval(human, results, songs["human"]))
-with cards.container(border=True, gap="xsmall"):
-    st.metric(f"{theme.MARKS['ai']} AI clips caught", f"{best.clips['ai'] - best.wrong['ai']} of {best.clips['ai']}")
-    st.caption(sentences.interval(ai, results, songs["ai"]))
-with cards.container(border=True, gap="xsmall"):
-    st.metric("AUC", f"{auc.value:.3f}", help=sentences.meaning_of_auc(auc.value))
-    st.caption(sentences.auc_interval(auc, results))
-st.markdown(f"{sentences.accusation(results)} {sentences.meaning_of_auc(auc.value)}")
+# How good: at home and away, side by side
+st.subheader(sentences_audit.verdict(results, audit), anchor=False)
+cards = st.grid(3, min_column_width=230)
+for part, card in sentences_audit.cards(results, audit).items():
+    with cards.container(border=True, gap="xsmall", height="stretch"):
+        st.markdown(f"**{sentences_audit.CARDS[part]}**")
+        if card is None:
+            st.caption("Not measured in this run. To measure it:")
+            st.code(sentences_audit.command(run, part), language=None, wrap_lines=True)
+            continue
+        st.caption(card.tested)
+        with st.container(horizontal=True, wrap=False):
+            for title, share in card.shares.items():
+                with st.container(gap=None, width="content"):
+                    st.metric(title, sentences.percent(share.value))
+                    st.caption(sentences.span(share))
+        st.caption(card.area)
 st.caption(
-    f"The {best.name} stands here because it is the best on the validation clips: "
-    "choosing by the test would flatter it. "
-    f"{sentences.verdict_from(results)} Intervals are over songs."
+    f"{sentences.verdict_from(results)} Under each figure its {results.confidence:.0%} interval over songs. "
+    f"The {best.name} stands here as the best on the validation clips: choosing by the test would flatter it."
 )
 
 left, right = st.columns(2, gap="large")
@@ -48,13 +45,27 @@ with left:
     st.subheader("What was tested", anchor=False)
     tested = [*(sentences.tested(results, label) for label in theme.NAMES), sentences.trained(results)]
     st.markdown("\n".join(f"- {sentence}" for sentence in tested))
-    st.text(sentences.embeddings_by(results))
+    st.markdown(f"{sentences.accusation(results)} {sentences.meaning_of_auc(best.scores['roc_auc'].value)}")
 with right:
     st.subheader("What may not be claimed", anchor=False)
-    st.markdown("\n".join(f"- {sentence}" for sentence in limits.limits(results)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in limits.limits(results, audit)))
+    st.page_link("../pages/robustness.py", label="Robustness: the file, new sources, changed sound",
+                 icon=":material/shield:", query_params=link)  # fmt: skip
+
+# In full, with every number. Sources are the user's own words: plain text
+st.subheader("In full, with every number", anchor=False)
+for column, heading, icon, said in zip(
+    st.columns(2, gap="large"), ("May be said", "May not be said"), ("check", "close"), (audit.may, audit.may_not),
+    strict=True,
+):  # fmt: skip
+    column.markdown(f"**{heading}**")
+    for sentence in said:
+        with column.container(horizontal=True, gap="small", wrap=False):
+            st.markdown(f":material/{icon}:", width="content")
+            st.text(sentence, width="stretch")
 
 # All detectors
-recalls = {label: [sentences.recall(results, model, label) for model in results.models] for label in theme.NAMES}
+recalls = {label: [model.scores[f"recall_{label}"] for model in results.models] for label in theme.NAMES}
 st.subheader("All detectors", anchor=False)
 left, right = st.columns(2, gap="large")
 with left:
@@ -84,6 +95,8 @@ st.caption(
     "A class without a single error is given what its number of songs allows (Wilson). "
     "(+): added to the four prescribed detectors."
 )
+st.page_link("../pages/models.py", label="Models: curves, thresholds, calibration", icon=":material/monitoring:",
+             query_params=link)  # fmt: skip
 
 # Source by source
 st.subheader("Source by source", anchor=False)
@@ -92,6 +105,8 @@ st.dataframe(
     alt="For each source of the test clips: how many clips each detector calls rightly",
 )  # fmt: skip
 st.caption("Test clips called rightly. A source with a few clips can be right or wrong by luck.")
+st.page_link("../pages/audit.py", label="Audit: the clips that were called wrongly", icon=":material/rule:",
+             query_params=link)  # fmt: skip
 
 # How it was made
 st.subheader("How it was made", anchor=False)
@@ -100,6 +115,8 @@ with st.expander("Clips and songs in each split"):
         pd.DataFrame(sentences.count_rows(results)), hide_index=True,
         alt="Clips and songs of every source in training, validation and test",
     )  # fmt: skip
+with st.expander("Transformer embeddings"):
+    st.text(sentences.embeddings_by(results))
 with st.expander("Phases and their time"):
     components.show_phases(data.phases(run))
 with st.expander(f"Files left out ({sum(results.skipped.values()):,})"):

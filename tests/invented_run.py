@@ -1,6 +1,6 @@
 """A run whose phases are skipped and whose evaluation is the real one: what the dashboard's tests look at.
 
-The pipeline runs as always, records included; only prepare to audit write invented arrays instead of learning.
+The pipeline runs as always, records included; all the others write invented arrays instead of learning.
 """
 
 from pathlib import Path
@@ -12,12 +12,15 @@ from core import pipeline, storage
 from core.artifacts import CLIP_COLUMNS, DETECTORS, SKIPPED_COLUMNS, SPLITS, Run, open_run
 from core.config import Config, with_settings
 from core.data import folders
-from core.phases import Made, audit, autoencoder, baselines, hybrid, prepare, transformer
+from core.features import ast_band_centres
+from core.fine_axes import SIZE
+from core.phases import Made, audit, autoencoder, baselines, explain, hybrid, prepare, transformer
 from core.phases.evaluate_evidence import BRANCHES, THREE_BRANCHES
 
 SETTINGS = ("evaluation.bootstraps=60", "evaluation.tsne_perplexity=5")
 SOURCES = {0: ("fma", "gtzan"), 1: ("musicgen", "stable-audio", "suno")}
 SONGS = 40  # per source, one clip each
+PICTURE = (128, 157)  # mel bands and frames of a log-mel
 FACTS = ("bandwidth", "rms", "peak")  # without music
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
@@ -28,7 +31,7 @@ HOSTILE = (
 
 
 class Invention:
-    """Stands in for the phases before the evaluation; the same seed makes the same files."""
+    """Stands in for every phase but the evaluation; the same seed makes the same files."""
 
     def __init__(self, sources: dict[int, tuple[str, ...]], skipped: int, encoder: dict[str, object]) -> None:
         self.sources, self.skipped, self.encoder = sources, skipped, encoder
@@ -105,6 +108,28 @@ class Invention:
         storage.write_npz(run.seeds, {"seeds": np.arange(3), **again})
         return Made([run.shortcuts, run.robustness, run.leave_out, run.seeds])
 
+    def explain(self, run: Run, config: Config, fingerprint: str) -> Made:
+        n, rng = len(self.labels), self.rng
+        log_mel = rng.uniform(-80, 0, PICTURE).astype(np.float16)
+        pictures = np.stack([np.roll(log_mel, row, axis=1) for row in range(n)])
+        storage.write_npy(run.log_mel, pictures)
+        storage.write_npy(run.reconstructions, pictures / 2 - 20)
+        storage.write_npy(run.artefact_reference, rng.normal(size=SIZE).astype(np.float32))
+        storage.write_npy(run.artefact_contributions, (rng.normal(size=(n, SIZE)) / 50).astype(np.float16))
+        rows = np.concatenate([np.flatnonzero(self.splits == split) for split in reversed(SPLITS)])[: n // 2]
+        grids = {
+            name: rng.dirichlet(np.ones(12 * 48), len(rows)).reshape(-1, 12, 48).astype(np.float32)
+            for name in ("rollout", "last_layer")
+        }
+        places = {"patch_seconds": 0.0875 + 0.1 * np.arange(48), "patch_bins": 7.5 + 10.0 * np.arange(12)}
+        places["patch_hertz"] = np.interp(places["patch_bins"], np.arange(128), ast_band_centres())
+        storage.write_npz(run.attention_maps, {"rows": rows, **grids, **places})
+        modes = [f"transformer_{mode}" for mode in self.encoder["modes"]]  # type: ignore[attr-defined]
+        points = {name: self.vectors(2) for name in ("ae", *modes, "hybrid", "three_way")}
+        storage.write_npz(run.map, {"rows": np.arange(n), "perplexity": np.array(5.0), **points})
+        files = [run.log_mel, run.reconstructions, run.artefact_reference, run.artefact_contributions]
+        return Made([*files, run.attention_maps, run.map])
+
     def degraded(self) -> dict[str, np.ndarray]:
         """Answers to half the test clips, clean and after two changes, the second of which leaves nothing to hear."""
         rows = np.flatnonzero(self.splits == "test")[::2]
@@ -159,7 +184,7 @@ def invent(
     invention = Invention(sources, skipped, encoder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SMD_ARTIFACTS", str(artifacts))
-        for module in (prepare, autoencoder, transformer, baselines, hybrid, audit):
+        for module in (prepare, autoencoder, transformer, baselines, hybrid, audit, explain):
             patch.setattr(module, "run", getattr(invention, module.__name__.rpartition(".")[2]))
         run = open_run(name)
         place = folders(data / "human", data / "ai")

@@ -19,7 +19,7 @@ PACKAGES = {
 FLOORS = (
     {"errors", "progress", "augmentation", "transforms", "mel"},
     {"config", "storage", "device", "waveform"},
-    {"artifacts", "containers", "features", "fine", "demo"},
+    {"artifacts", "containers", "features", "fine", "demo", "operating"},
     {"audio", "models", "metrics", "batches", "front"},
     {"checkpoints", "data", "splits", "explain", "projection", "thresholds"},
     {"training", "plots", "calibration", "shortcuts", "detector"},

@@ -15,7 +15,8 @@ from tests.conftest import small_config
 
 def unit_costs(phase: str, config: Config) -> Cost:
     """Stand for a measurement: a millisecond a clip, ten a step."""
-    steps = {"baselines": ["cnn"], "autoencoder": ["ae_multitask"]}.get(phase, [])
+    works = {"baselines": ["cnn"], "autoencoder": ["ae_multitask"], "explain": ["attention", "map"]}
+    steps = works.get(phase, [])
     return Cost(per_clip=0.001, per_step=dict.fromkeys(steps, 0.01), memory_mb=500.0, gpu_mb=0.0)
 
 
@@ -50,6 +51,17 @@ def test_the_audit_counts_the_trainings_it_repeats(monkeypatch: pytest.MonkeyPat
     assert audit("train.seeds=3") - audit() == pytest.approx(2 * once)
     assert audit("audit.leave_out=all") - audit() == pytest.approx(12 * Config().audit.leave_out_share * once)
     assert audit("audit.robustness_clips=0") < audit()
+
+
+def test_what_the_pages_show_costs_no_more_than_the_clips_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "_cost", unit_costs)
+
+    def seconds(clips: int) -> float:
+        few = with_settings(Config(), ["explain.attention_clips=1000", "explain.map_clips=2000"])
+        return estimate(few, clips)["explain"].seconds - estimation.FIXED - 0.001 * clips
+
+    assert seconds(500) == pytest.approx(0.01 * (500 + 500))
+    assert seconds(4000) == pytest.approx(0.01 * (1000 + 2000))
 
 
 def test_one_phase_is_really_measured_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from core import fine_axes as axes
 from core import fine_spectrum as fs
 from core.config import Config
 from core.explain import artefact_view
@@ -22,13 +23,13 @@ def tone(hertz: float, level: float = 0.02) -> fs.Array:
 
 def grain_of(waveform: fs.Array) -> fs.Array:
     """Return (resolutions, statistics, bands)."""
-    return fs.fine_spectrum(waveform)[fs.LINE_COUNT :].reshape(len(fs.GRAIN), len(fs.STATISTICS), fs.BANDS)
+    return fs.fine_spectrum(waveform)[axes.LINE_COUNT :].reshape(len(axes.GRAIN), len(axes.STATISTICS), axes.BANDS)
 
 
 def test_the_vector_has_its_size_and_is_finite_even_for_silence() -> None:
     for waveform in (NOISE, np.zeros(5 * RATE, np.float32)):
         vector = fs.fine_spectrum(waveform)
-        assert vector.shape == (fs.SIZE,)
+        assert vector.shape == (axes.SIZE,)
         assert vector.dtype == np.float32
         assert np.isfinite(vector).all()
 
@@ -36,8 +37,8 @@ def test_the_vector_has_its_size_and_is_finite_even_for_silence() -> None:
 @pytest.mark.parametrize("hertz", [400.0, 2000.0, 6500.0])
 def test_a_faint_steady_tone_in_noise_stands_out_at_its_own_frequency(hertz: float) -> None:
     found = fs.lines(NOISE + tone(hertz))
-    peak = fs.line_frequencies(RATE)[int(found.argmax())]
-    assert peak == pytest.approx(hertz, abs=RATE / fs.LINES_FFT)
+    peak = axes.line_frequencies(RATE)[int(found.argmax())]
+    assert peak == pytest.approx(hertz, abs=RATE / axes.LINES_FFT)
     assert found.max() > np.sort(found)[-10] + 2  # dB
 
 
@@ -49,27 +50,27 @@ def test_level_is_no_evidence() -> None:
 def test_what_lies_above_the_highest_band_is_not_read() -> None:
     above = tone(7_800, 0.3)
     changed = np.abs(fs.fine_spectrum(NOISE + above) - fs.fine_spectrum(NOISE))
-    assert changed[: fs.LINE_COUNT].max() < 0.05  # dB
-    assert fs.line_frequencies(RATE).max() < 0.925 * RATE / 2
+    assert changed[: axes.LINE_COUNT].max() < 0.05  # dB
+    assert axes.line_frequencies(RATE).max() < 0.925 * RATE / 2
 
 
 def test_a_steady_tone_has_steadier_phase_than_noise() -> None:
-    row = fs.STATISTICS.index("phase steadiness")
-    for place, (n_fft, _, _) in enumerate(fs.GRAIN):
-        band = int(np.abs(fs.band_centres(RATE, n_fft) - 3000).argmin())
+    row = axes.STATISTICS.index("phase steadiness")
+    for place, (n_fft, _, _) in enumerate(axes.GRAIN):
+        band = int(np.abs(axes.band_centres(RATE, n_fft) - 3000).argmin())
         tonal, noisy = grain_of(tone(3000, 0.5) + 1e-2 * NOISE), grain_of(NOISE)
         assert tonal[place, row, band] > noisy[place, row, band] + 0.05
 
 
 def test_sound_that_stands_still_has_no_steps_in_time() -> None:
-    row = fs.STATISTICS.index("step in time")
-    hop_length = fs.GRAIN[0][1]
+    row = axes.STATISTICS.index("step in time")
+    hop_length = axes.GRAIN[0][1]
     held = np.tile(NOISE[:hop_length], 5 * RATE // hop_length)  # every frame is the same
     assert grain_of(held)[0, row].mean() < 0.01 * grain_of(NOISE)[0, row].mean()
 
 
 def test_the_residuals_quantiles_are_in_order() -> None:
-    rows = [fs.STATISTICS.index(f"residual {q:.0%}") for q in fs.QUANTILES]
+    rows = [axes.STATISTICS.index(f"residual {q:.0%}") for q in axes.QUANTILES]
     assert (np.diff(grain_of(NOISE)[:, rows], axis=1) > 0).all()
 
 
@@ -81,14 +82,14 @@ def fitted() -> tuple[FineSpectrumClassifier, torch.Tensor]:
     torch.manual_seed(0)
     model = build("fine_spectrum", Config())
     assert isinstance(model, FineSpectrumClassifier)
-    vectors = torch.randn(12, fs.SIZE) * 3 + 1
+    vectors = torch.randn(12, axes.SIZE) * 3 + 1
     model.bend.fit(vectors)
     torch.nn.init.normal_(model.linear.weight, std=0.01)
     return model.eval(), vectors
 
 
 def test_untrained_it_is_undecided() -> None:
-    logits = build("fine_spectrum", Config())(torch.randn(3, fs.SIZE))
+    logits = build("fine_spectrum", Config())(torch.randn(3, axes.SIZE))
     assert torch.equal(logits, torch.zeros(3, 2))
 
 
@@ -102,7 +103,7 @@ def test_no_value_counts_for_more_than_two_deviations() -> None:
 def test_grain_counts_as_much_as_lines() -> None:
     model, vectors = fitted()
     bent = model.bend(vectors)
-    lines, grain = bent[:, : fs.LINE_COUNT].square().sum(), bent[:, fs.LINE_COUNT :].square().sum()
+    lines, grain = bent[:, : axes.LINE_COUNT].square().sum(), bent[:, axes.LINE_COUNT :].square().sum()
     assert float(lines / grain) == pytest.approx(1, rel=0.05)
 
 
@@ -125,9 +126,9 @@ def test_the_artefact_view_names_the_line_that_moved_the_score() -> None:
     clip[place] += 4
     view = artefact_view(model, clip, reference, RATE)
     assert view.strongest[0] == place
-    assert view.hertz[place] == pytest.approx((fs.LINES.start + place) * RATE / fs.LINES_FFT)
+    assert view.hertz[place] == pytest.approx((axes.LINES.start + place) * RATE / axes.LINES_FFT)
     with torch.inference_mode():
         logits = model(torch.from_numpy(np.stack([clip, reference])))
     moved = float((logits[0, 1] - logits[0, 0]) - (logits[1, 1] - logits[1, 0]))
     assert view.lines.sum() + view.grain.sum() == pytest.approx(moved, abs=1e-3)
-    assert view.grain.shape == (len(fs.GRAIN), len(fs.STATISTICS), fs.BANDS)
+    assert view.grain.shape == (len(axes.GRAIN), len(axes.STATISTICS), axes.BANDS)

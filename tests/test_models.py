@@ -11,7 +11,7 @@ from core.batches import logits_of
 from core.config import Config, with_settings
 from core.device import Device
 from core.errors import ArtifactError
-from core.fine_spectrum import SIZE
+from core.fine_axes import SIZE
 from core.models import MODELS, build
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.cnn import CNN, conv_block

@@ -21,7 +21,7 @@ from core.artifacts import DETECTORS, SPLITS, PhaseRecord, Run
 from core.config import Config, with_settings
 from core.data import Place
 from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
-from core.fine_spectrum import SIZE
+from core.fine_axes import SIZE
 from core.models.transformer import Encoder
 from core.phases.evaluate import comparison_table
 from core.phases.evaluate_attention import attention_sentences
@@ -198,8 +198,9 @@ def test_a_second_run_does_nothing(copy: Run, demo_place: Place, caplog: pytest.
     ("setting", "expected"),
     [
         ("evaluation.threshold=0.4", ["evaluate"]),
-        ("hybrid.recipe.epochs=2", ["hybrid", "audit", "evaluate"]),
+        ("hybrid.recipe.epochs=2", ["hybrid", "audit", "evaluate", "explain"]),
         ("baselines.ae_classifier.epochs=2", ["baselines", "audit", "evaluate"]),
+        ("explain.attention_clips=5", ["explain"]),
     ],
 )
 def test_a_changed_setting_runs_its_phase_and_what_depends_on_it(

@@ -30,7 +30,8 @@ HEADERS = (
     "Phase 5. Hybrid",
     "Phase 6. Audit",
     "Phase 7. Evaluation",
-    "Phase 8. Your own clips, and the limits",
+    "Phase 8. What the pages show",
+    "Phase 9. Your own clips, and the limits",
 )
 
 
@@ -131,8 +132,8 @@ def test_a_clip_of_each_class_can_be_heard(executed: Executed) -> None:
 
 def test_every_phase_shows_a_figure(executed: Executed) -> None:
     figures = [len(list(outputs(cells, "image/png"))) for cells in sections(executed.notebook).values()]
-    #        question, prepare, autoencoder, transformer, baselines, hybrid, audit, evaluation, own clips
-    assert figures == [0, 1, 2, 2, 1, 1, 1, 3, 0]
+    #        question, prepare, autoencoder, transformer, baselines, hybrid, audit, evaluation, pages, own clips
+    assert figures == [0, 1, 2, 2, 1, 1, 1, 3, 1, 0]
 
 
 def test_the_evaluation_names_every_detector_with_its_clips_and_intervals(executed: Executed) -> None:

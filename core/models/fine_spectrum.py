@@ -8,7 +8,7 @@ per value, so that why a clip is called AI can be read off it.
 import torch
 from torch import nn
 
-from core.fine_spectrum import LINE_COUNT, SIZE
+from core.fine_axes import LINE_COUNT, SIZE
 
 
 class Bend(nn.Module):

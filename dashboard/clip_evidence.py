@@ -1,0 +1,72 @@
+"""What lies behind the verdicts on one clip: reconstruction and residual, fusion weights, fine lines (SPEC U3, V3)."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core import storage
+from core.artifacts import Run
+from core.fine_axes import LINE_COUNT, line_frequencies
+from dashboard import clips, figures_clip, theme
+
+STRONGEST = 20  # lines that are marked
+
+
+def reconstruction(run: Run, clip: pd.Series) -> None:
+    """Show a clip's spectrogram beside its reconstruction, at one scale, and what the reconstruction misses."""
+    row, config = int(clip["row"]), run.read_description()[1]
+    original = clips.array(run, run.log_mel, row, "explain").astype(np.float32)
+    rebuilt = clips.array(run, run.reconstructions, row, "explain").astype(np.float32)
+    missed = original - rebuilt
+    seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
+    rms = float(np.sqrt(np.mean(np.square(missed))))
+    pictures = (
+        ("Original", "dB below its maximum", figures_clip.spectrogram(original, seconds, rate, top_db)),
+        ("Reconstruction", "the same scale", figures_clip.spectrogram(rebuilt, seconds, rate, top_db)),
+        ("Residual", f"what is missing, {rms:.1f} dB RMS", figures_clip.residual(missed, seconds, rate)),
+    )
+    st.subheader("What the autoencoder keeps of it", anchor=False)
+    for column, (title, unit, figure) in zip(st.columns(3), pictures, strict=True):
+        with column:
+            st.markdown(f"**{title}** · {unit}")
+            st.plotly_chart(
+                figure, config=theme.CHART_CONFIG, key=f"picture-{title}",
+                alt=f"Log-mel spectrogram, {title.lower()}: {unit}",
+            )  # fmt: skip
+    st.caption(
+        f"Reconstruction error {clip['reconstruction_error']:.3f} (squared deviations of the training clips). "
+        "It was trained to rebuild and to classify at once: what it drops, it did not need for either."
+    )
+
+
+def fusion(clip: pd.Series) -> None:
+    """Say what the hybrid's attention made of a clip's two embeddings."""
+    weights = {name: clip[f"weight_{name}"] for name in ("autoencoder", "transformer")}
+    said = " and ".join(f"{weight:.0%} to the {name}" for name, weight in weights.items())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"The hybrid's fusion gives {said}: where it looked, not what decided.")
+        st.page_link("../pages/attention.py", label="What removing each does", icon=":material/visibility:")
+
+
+def artefacts(run: Run, clip: pd.Series) -> None:
+    """Show the clip's fine lines, and which of them moved the fine-spectrum detector."""
+    row, config = int(clip["row"]), run.read_description()[1]
+    moved = clips.array(run, run.artefact_contributions, row, "explain").astype(np.float32)
+    measured = clips.array(run, run.fine_spectrum, row, "prepare")[:LINE_COUNT]
+    reference = storage.read_npy(run.artefact_reference, run.remedy("explain"))[:LINE_COUNT]
+    lines, grain = moved[:LINE_COUNT], moved[LINE_COUNT:]
+    strongest = np.argsort(-np.abs(lines), kind="stable")[:STRONGEST]
+    said = (
+        f"log-odds of AI {moved.sum():+.2f} against the mean human training clip: "
+        f"{lines.sum():+.2f} from its {LINE_COUNT:,} lines, {grain.sum():+.2f} from its grain"
+    )
+    st.subheader("What the fine spectrum hears in it", anchor=False)
+    st.markdown(
+        f"**Residual spectrum over {config.audio.seconds:g} seconds** · marked: "
+        f"the {STRONGEST} lines that moved the score most"
+    )
+    st.plotly_chart(
+        figures_clip.artefacts(line_frequencies(config.audio.sample_rate), measured, reference, lines, strongest),
+        config=theme.CHART_CONFIG, key="artefacts", alt=f"Residual spectrum of the clip: {said}",
+    )  # fmt: skip
+    st.caption(f"{said}. Narrow lines that stand still are what a neural decoder's upsampling leaves; so do whistles.")

@@ -1,0 +1,140 @@
+"""One clip as every page shows it: to hear, to see, and what each detector said (SPEC U3)."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.artifacts import Run
+from core.errors import DetectorError, printable
+from core.storage import Array
+from dashboard import attention_maps, clips, components, player, selection, sound, theme
+from dashboard.pictures import colour_bar_png, overlay_png, spectrogram_png
+from dashboard.results import Results
+from dashboard.sentences import SPLIT_NAMES, literal
+
+
+def rows(found: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """Return clips as a table shows them: chosen columns with their titles, names as plain text, classes with marks."""
+    shown = found[list(columns)].copy()
+    classes = {label: f"{theme.SIGNS[label]} {theme.NAMES[label]}" for label in theme.NAMES}
+    for name in {"path", "source", "song"} & set(columns):
+        shown[name] = shown[name].map(printable)
+    for name in columns:
+        if name == "label" or name.startswith("call_"):
+            shown[name] = shown[name].map(classes)
+        elif name.startswith("right_"):
+            shown[name] = shown[name].map({True: "✓ right", False: "✗ wrong"})
+    return shown.rename(columns=columns)
+
+
+def table(found: pd.DataFrame, columns: dict[str, str], key: str, alt: str, height: int = 320) -> None:
+    """Show clips as a table; choosing a row selects its clip on every page.
+
+    Parameters
+    ----------
+    columns : of `found`, with the titles they are shown under.
+    """
+    paths = found["path"].tolist()
+    key = f"{key}-{hash(tuple(paths)):x}"  # other rows are another table: a chosen row never means another clip
+
+    def choose() -> None:
+        path = selection.chosen(st.session_state[key].selection.rows, paths)
+        if path:
+            selection.select(path)
+
+    st.dataframe(
+        rows(found, columns),
+        column_config={
+            title: st.column_config.NumberColumn(format="%.3f")
+            for name, title in columns.items()
+            if name.startswith(("p_", "weight_")) or name == "reconstruction_error"
+        },
+        key=key, on_select=choose, selection_mode="single-row", hide_index=True, height=height, lazy=False, alt=alt,
+    )  # fmt: skip
+
+
+def scores(clip: pd.Series, results: Results) -> pd.DataFrame:
+    """Return what each detector said about a clip: score, threshold, verdict, right or wrong."""
+    return pd.DataFrame(
+        [
+            {
+                "Detector": model.name,
+                "Score": f"{clip[f'p_{model.key}']:.3f}",
+                "AI from": f"{model.threshold:.3g}",
+                "Says": f"{theme.SIGNS[clip[f'call_{model.key}']]} {theme.NAMES[clip[f'call_{model.key}']]}",
+                "": "✓ right" if clip[f"right_{model.key}"] else "✗ wrong",
+            }
+            for model in results.models
+        ]
+    )
+
+
+def show(run: Run, clip: pd.Series, results: Results, key: str) -> None:
+    """Show a clip: what it is, its sound over its spectrogram, and the detectors' verdicts.
+
+    Parameters
+    ----------
+    clip : a row of `clips.table`.
+    key : of the player, once per page.
+    """
+    st.text(printable(clip["path"]))
+    st.caption(facts(clip))
+    try:
+        _listen(run, clip, key)
+    except DetectorError as error:  # the verdicts are shown all the same
+        components.show_error(error)
+    st.table(scores(clip, results), hide_index=True, border="horizontal", alt="What each detector said about the clip")
+
+
+def facts(clip: pd.Series) -> str:
+    """Say what a clip is, as Markdown."""
+    split = SPLIT_NAMES[clip["split"]].lower()
+    file = f"{clip['native_rate'] / 1000:g} kHz {clip['format']}, {clip['seconds']:.1f} s"
+    return f"{theme.labelled(clip['label'])} · source {literal(clip['source'])} · {split} clip · {file}"
+
+
+def _listen(run: Run, clip: pd.Series, key: str) -> None:
+    """Show the player; the reconstruction is made audible when it is asked for."""
+    row, config = int(clip["row"]), run.read_description()[1]
+    pictures = (run.log_mel, run.reconstructions)
+    original, rebuilt = (clips.array(run, path, row, "explain").astype(np.float32) for path in pictures)
+    axes, low = player.log_mel_axes(config, original.shape[1]), -config.spectrogram.top_db
+    attention = _attention(run, row, axes, original.shape[1])
+    scale = player.Scale(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB")
+
+    def track(name: str, heard: sound.Sound, picture: Array, caption: str) -> player.Track:
+        return player.Track(
+            name=name, sound=heard, picture=spectrogram_png(picture, low, 0.0), caption=caption, axes=axes, scale=scale,
+            alt=f"Log-mel spectrogram of the clip, {name.lower()}: {low:g} to 0 dB below its maximum",
+            outline=sound.waveform_outline(heard.data), overlay=attention,
+        )  # fmt: skip
+
+    place = st.container()
+    if st.toggle("Hear the reconstruction", key="hear-reconstruction", persist_state="session"):
+        found = sound.reconstruction(run, row)
+        louder = f"{-found.level:.1f} dB quieter than that" if found.level < 0 else f"{found.level:.1f} dB louder"
+        tracks = [
+            track("Original", found.original, original, found.note),
+            track("Its mel-spectrogram", found.heard, original, "All that the models can hear, turned back to sound."),
+            track("Reconstruction", found.rebuilt, rebuilt, f"What the autoencoder keeps: {louder}, as it is."),
+        ]
+    else:
+        tracks = [track("Original", sound.original(run, clip["path"]), original, "")]
+    with place:
+        player.player(tracks, key=f"player-{key}")
+
+
+def _attention(run: Run, row: int, axes: player.Axes, frames: int) -> bytes:
+    """Return a clip's attention as a layer over its log-mel, whose axes it is brought to; nothing where none was made.
+
+    The encoder's own mel bands and frames differ from the log-mel's; between the centres of its patches, weights change
+    evenly, and beyond the outermost they stay as they are.
+    """
+    maps = attention_maps.read(run, "rollout")
+    patches = None if maps is None else attention_maps.of_clip(maps, row)
+    if maps is None or patches is None:
+        return b""
+    seconds = np.linspace(axes.start, axes.end, frames)
+    over_time = np.array([np.interp(seconds, maps.seconds, line) for line in patches])  # (patch rows, frames)
+    weights = np.array([np.interp(axes.hertz, maps.hertz, line) for line in over_time.T]).T  # (n_mels, frames)
+    return overlay_png(np.maximum(weights - 1, 0))  # only what got more than its even share

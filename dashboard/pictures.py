@@ -1,0 +1,91 @@
+"""Pictures as PNG bytes: spectrograms, differences of two, colour bars and layers to put over them.
+
+numpy and PIL only. A palette of 256 colours keeps a spectrogram near 15 kB; as a chart's heatmap it would be 200.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageColor
+
+from dashboard import theme
+
+LEVELS = 256
+OPAQUE = 0.8 * 255  # how much of what lies below the strongest weight of a layer hides
+
+
+def spectrogram_png(
+    log_mel_db: ArrayLike, low: float = -80.0, high: float = 0.0, colours: Sequence[str] = theme.SEQUENTIAL
+) -> bytes:
+    """Draw a spectrogram, one pixel per band and frame, the lowest band at the bottom.
+
+    Parameters
+    ----------
+    log_mel_db : (bands, frames) in dB; NaN is drawn as `low`.
+    low, high : levels drawn in the first and the last colour, and everything beyond them.
+    """
+    values = np.nan_to_num(np.asarray(log_mel_db, np.float32), nan=low, posinf=high, neginf=low)
+    share = np.clip((values - low) / (high - low), 0, 1)
+    return _png(_with_palette(np.flipud(share), colours))
+
+
+def difference_png(values: ArrayLike, limit: float) -> bytes:
+    """Draw a difference in blue (below zero), white and red (above), zero exactly in the middle.
+
+    Parameters
+    ----------
+    values : (bands, frames), the lowest band first.
+    limit : size of the difference that is drawn in the last colour, above 0.
+    """
+    return spectrogram_png(np.nan_to_num(np.asarray(values, np.float32)), -limit, limit, theme.DIVERGING)
+
+
+def colour_bar_png(colours: Sequence[str] = theme.SEQUENTIAL) -> bytes:
+    """Draw a scale of colours, first to last from left to right, one pixel high."""
+    return _png(_with_palette(np.linspace(0, 1, LEVELS)[None], colours))
+
+
+def overlay_png(weights: ArrayLike) -> bytes:
+    """Draw weights as a layer to lay over a spectrogram: clear at 0, then cyan, white at the highest.
+
+    Cyan is no colour of the spectrogram's own scale.
+
+    Parameters
+    ----------
+    weights : at least 0, (rows, columns), the lowest row first; scaled by their own highest.
+    """
+    values = np.maximum(np.nan_to_num(np.asarray(weights, np.float32)), 0)
+    share = np.flipud(values / max(float(values.max(initial=0)), np.finfo(np.float32).tiny))
+    cyan = np.array(ImageColor.getrgb(theme.OVERLAY), np.float32)
+    colour = cyan + share[..., None] ** 2 * (255 - cyan)
+    pixels = np.concatenate([colour, share[..., None] * OPAQUE], axis=-1)
+    return _png(Image.fromarray(pixels.round().astype(np.uint8)))
+
+
+def data_uri(content: bytes, mime: str) -> str:
+    """Return bytes as an address that holds them: nothing has to be fetched."""
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def _with_palette(share: NDArray[np.floating], colours: Sequence[str]) -> Image.Image:
+    """Return numbers in [0, 1] as a picture of 256 colours."""
+    image = Image.fromarray((share * (LEVELS - 1)).round().astype(np.uint8)).convert("P")
+    image.putpalette(_palette(colours).tobytes())
+    return image
+
+
+def _palette(colours: Sequence[str]) -> NDArray[np.uint8]:
+    """Return 256 colours (256, 3) on straight lines between those given."""
+    stops = np.array([ImageColor.getrgb(colour) for colour in colours], np.float64)
+    places = np.linspace(0, len(stops) - 1, LEVELS)
+    channels = [np.interp(places, np.arange(len(stops)), stops[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,330 @@
+"""What the audit's numbers say, in words: one answer per question, from `Results` and `Audit` (SPEC Q1, Q4-Q6).
+
+Markdown, foreign names through `literal`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.artifacts import Run
+from dashboard import theme
+from dashboard.audit_results import Audit, LeaveOut, Line, Robustness, Shortcut
+from dashboard.results import Estimate, Model, Results
+from dashboard.sentences import auc_interval, counted, decimals, literal, percent, percents
+
+MISSING = {  # what makes a part that is not there
+    "shortcuts": "",
+    "robustness": " --set audit.robustness_clips=200",
+    "leave_out": " --set audit.leave_out=all",
+    "seeds": " --set train.seeds=5",
+}
+KNOWN = {"files": "facts about files", "heard": "facts about sound as given"}
+ERRORS, AREA = "Both error rates", "AUC"
+CALLED = "Called AI"
+KINDS = {
+    "mp3": "MP3 re-encoding",
+    "ogg": "Ogg Vorbis re-encoding",
+    "resampling": "Resampling and back",
+    "low-pass": "Low-pass filter",
+    "noise": "White noise",
+    "gain": "Gain",
+    "pitch": "Pitch shift",
+    "tempo": "Tempo change",
+    "reverb": "Reverberation",
+    "trim": "Cut at the start",
+}
+LEVELS = ((0.95, "very well"), (0.85, "well"), (0.7, "fairly well"), (0.5, "poorly"))  # by the lower end of the AUC
+BROKEN = 0.5  # share of a class called wrongly from which a change defeats a threshold
+
+
+def command(run: Run, part: str) -> str:
+    """Return what to type to make a part of the audit."""
+    return f"python -m scripts.pipeline run --run {run.name}{MISSING[part]}"
+
+
+def of(found: Estimate) -> str:
+    """Return an AUC with its interval in two decimals, which do not break: `0.94 [0.90, 0.97]`."""
+    return decimals(found, 2)
+
+
+# The whole in one sentence
+
+
+def verdict(results: Results, audit: Audit) -> str:
+    """Say at a glance how far the headline detector can be trusted: on what it knows, and beyond."""
+    model = results.headline
+    low = model.scores["roc_auc"].low
+    level = next((word for least, word in LEVELS if low > least), "no better than a coin")
+    return (
+        f"The {model.name} tells AI from human {level} on known sources, {_on_new_sources(audit, model)} on new "
+        f"ones, and {_on_changed_sound(audit, model)} changed sound."
+    )
+
+
+def _on_new_sources(audit: Audit, model: Model) -> str:
+    if audit.leave_out is None:
+        return "untested"
+    return "worse" if _errs_more_on_new_sources(audit.leave_out, model) else "without clear loss"
+
+
+def _errs_more_on_new_sources(found: LeaveOut, model: Model) -> bool:
+    """Tell whether an error rate is above that on known sources, by the whole of both intervals."""
+    own = found.models[model.key]
+    pooled = {"human": own.human, "ai": own.ai}
+    return any(
+        part.error.low > model.scores[f"recall_{label}"].complement.high for label, part in pooled.items() if part
+    )
+
+
+def _on_changed_sound(audit: Audit, model: Model) -> str:
+    if audit.robustness is None:
+        return "is untested on"
+    clean, *changed = audit.robustness.models[model.key]
+    if any(max(line.missed.low, line.called_ai.low) >= BROKEN for line in changed):
+        return "fails on some"
+    if any(line.loss.high < 0 or _errs_more(line, clean) for line in changed):
+        return "errs more on some"
+    return "shows no clear loss on"
+
+
+def _errs_more(line: Line, clean: Line) -> bool:
+    """Tell whether an error rate is above that on unchanged clips, by the whole of both intervals."""
+    return line.missed.low > clean.missed.high or line.called_ai.low > clean.called_ai.high
+
+
+@dataclass(frozen=True)
+class Card:
+    """The headline detector's figures under one condition. Texts are Markdown."""
+
+    tested: str  # on how much
+    shares: Mapping[str, Estimate]  # by what they are shares of
+    area: str
+
+
+CARDS = {  # by the part of the audit they come from
+    "": "New songs from sources it knows",
+    "leave_out": "Sources it never heard",
+    "robustness": "Changed sound, at worst",
+}
+
+
+def cards(results: Results, audit: Audit) -> dict[str, Card | None]:
+    """Return the same figures where the headline detector is at home and where it is not; None: not measured."""
+    model = results.headline
+    return {
+        "": _at_home(results),
+        "leave_out": _away(audit.leave_out, model) if audit.leave_out else None,
+        "robustness": _at_worst(audit.robustness, model) if audit.robustness else None,
+    }
+
+
+def _at_home(results: Results) -> Card:
+    model = results.headline
+    area = model.scores["roc_auc"]
+    return Card(
+        tested=f"{counted(model.n, 'test clip')}, {counted(model.songs, 'song')}",
+        shares=_shares(model.scores["recall_ai"], model.scores["recall_human"].complement),
+        area=f"AUC **{area.value:.3f}**; {auc_interval(area, results)}",
+    )
+
+
+def _away(found: LeaveOut, model: Model) -> Card:
+    own = found.models[model.key]
+    pooled = [part for part in (own.ai, own.human) if part]
+    clips, songs, sources = (sum(getattr(part, unit) for part in pooled) for unit in ("n", "songs", "sources"))
+    mean = f"AUC **{own.mean_auc:.2f}**, mean over AI sources" if own.mean_auc is not None else "No AI source"
+    return Card(
+        tested=f"{counted(clips, 'clip')}, {counted(songs, 'song')}, {counted(sources, 'source')}",
+        shares=_shares(own.ai.error.complement if own.ai else None, own.human.error if own.human else None),
+        area=mean,
+    )
+
+
+def _at_worst(found: Robustness, model: Model) -> Card:
+    _, *changed = found.models[model.key]
+    caught = min((line.missed.complement for line in changed), key=lambda share: share.value)
+    accused = max((line.called_ai for line in changed), key=lambda share: share.value)
+    area = min((line.area for line in changed), key=lambda area: area.value)
+    return Card(
+        tested=f"{counted(found.n, 'test clip')}, {counted(found.songs, 'song')}, {counted(len(changed), 'change')}",
+        shares=_shares(caught, accused),
+        area=f"AUC **{area.value:.2f}**; interval {area.low:.2f} to {area.high:.2f}",
+    )
+
+
+def _shares(caught: Estimate | None, accused: Estimate | None) -> dict[str, Estimate]:
+    shares = {f"{theme.MARKS['ai']} AI caught": caught, f"{theme.MARKS['human']} Human called AI": accused}
+    return {title: share for title, share in shares.items() if share}
+
+
+# Is it the music or the file?
+
+
+def music_or_file(audit: Audit, model: Model) -> str:
+    """Say what a classifier without music reaches, and whether a detector does better."""
+    if audit.shortcuts is None:
+        return ""
+    files, heard = audit.shortcuts["files"], audit.shortcuts["heard"]
+    reached = (
+        f"A classifier that hears no music has AUC **{of(files.area)}** from facts about the files, and "
+        f"**{of(heard.area)}** from facts about the sound that the detectors are given"
+    )
+    own = f"The {model.name} has {of(model.scores['roc_auc'])}"
+    return f"**{_shortcut_answer(files, heard)}** {reached}. {own}, {_ahead(files, heard, model)}."
+
+
+def _shortcut_answer(files: Shortcut, heard: Shortcut) -> str:
+    if heard.area.low > 0.5:
+        return "It may partly be the file."
+    if files.area.low > 0.5:
+        return "The files differ, but it was not found to reach the detectors."
+    return "No shortcut of this kind was found."
+
+
+def _ahead(files: Shortcut, heard: Shortcut, model: Model) -> str:
+    ahead = [found.gains[model.key].low > 0 for found in (files, heard)]
+    said = {
+        (True, True): "clearly more than either",
+        (False, True): "clearly more than the second only",
+        (True, False): "clearly more than the first only",
+    }
+    return said.get((ahead[0], ahead[1]), "not clearly more than either")
+
+
+def shortcut_advice(audit: Audit) -> list[str]:
+    """Return what gives the classes away and what to do about it, as plain text; what is of one kind says of which."""
+    if audit.shortcuts is None:
+        return []
+    files, heard = (audit.shortcuts[kind].advice[1:] for kind in ("files", "heard"))  # the first repeats the AUC
+    both = [said for said in files if said in heard]
+    own = {"Files": files, "Sound as given": heard}
+    told = [f"{kind}. {said}" for kind, all_said in own.items() for said in all_said if said not in both]
+    return [said.replace("`", "") for said in (*told, *both)]
+
+
+# Does it hold for a generator it never heard?
+
+
+def never_heard(audit: Audit, model: Model) -> str:
+    """Say what a detector makes of sources that it never heard, beside those that it knows."""
+    if audit.leave_out is None:
+        return ""
+    own = audit.leave_out.models[model.key]
+    said = ["**Less well.**" if _errs_more_on_new_sources(audit.leave_out, model) else "**No clear loss was found.**"]
+    if own.ai:
+        known, found = model.scores["recall_ai"], own.ai.error.complement
+        said.append(
+            f"From {counted(own.ai.sources, 'AI source')} it never heard, the {model.name} catches "
+            f"**{percents(found)}** of {counted(own.ai.n, 'clip')} ({counted(own.ai.songs, 'song')}), "
+            f"instead of {percents(known)} from sources it knows.{_weakest(audit.leave_out, model)}"
+        )
+    if own.human:
+        known = model.scores["recall_human"].complement
+        said.append(
+            f"Of {counted(own.human.n, 'human clip')} from {counted(own.human.sources, 'source')} it never heard it "
+            f"calls **{percents(own.human.error)}** AI, instead of {percents(known)}."
+        )
+    return " ".join(said)
+
+
+def _weakest(found: LeaveOut, model: Model) -> str:
+    source = min(found.of("ai"), key=lambda source: source.models[model.key].right.value)
+    right = source.models[model.key].right
+    return f" Fewest of {literal(source.name)}: {percents(right)}, n = {source.n}." if right.value < 1 else ""
+
+
+def measured(label: str, measure: str) -> str:
+    """Say what the chart of one class's sources measures."""
+    if measure == AREA:
+        return "AUC against the other class"
+    return {"ai": "share of clips caught", "human": "share of clips called AI"}[label]
+
+
+def how_held_out(audit: Audit, model: Model) -> str:
+    """Say how the sources were held out, and how to read the charts."""
+    share = audit.leave_out.share if audit.leave_out else 1.0
+    trained = f"with {share:.0%} of the schedules of autoencoder, transformer and CNN, " if share < 1 else ""
+    return (
+        f"Large marks: {model.name}, hardest source first. Small circles: the other detectors. Dashed: the same figure "
+        f"on sources it knows. Each source in turn was left out of training and validation, everything trained again "
+        f"{trained}and the threshold chosen anew."
+    )
+
+
+# Does it hold after re-encoding?
+
+
+def after_changes(audit: Audit, model: Model) -> str:
+    """Say what changes to the sound cost a detector, and which costs most."""
+    if audit.robustness is None:
+        return ""
+    found = audit.robustness
+    clean, changed = found.models[model.key][0], dict(zip(found.names, found.models[model.key], strict=True))
+    changed.pop(found.names[0])
+    costly = [name for name, line in changed.items() if line.loss.high < 0]
+    if not costly:
+        answer = f"**In rank, yes.** None of {len(changed)} changes clearly costs the {model.name} AUC."
+    else:
+        worst = min(changed, key=lambda name: changed[name].area.value)
+        answer = (
+            f"**Not after every change.** {len(costly)} of {len(changed)} clearly cost the {model.name} AUC, most "
+            f"{literal(worst)}: **{of(changed[worst].area)}** instead of {of(clean.area)}."
+        )
+    return f"{answer} {_worst_errors(found, changed, clean)}"
+
+
+def _worst_errors(found: Robustness, changed: Mapping[str, Line], clean: Line) -> str:
+    errs_more = sum(_errs_more(line, clean) for line in changed.values())
+    missed = max(changed, key=lambda name: changed[name].missed.value)
+    called = max(changed, key=lambda name: changed[name].called_ai.value)
+    return (
+        f"At its threshold it clearly errs more after {errs_more}. "
+        f"It misses up to **{percents(changed[missed].missed)}** of the AI clips "
+        f"({literal(missed)}; unchanged {percent(clean.missed.value)}) and calls up to "
+        f"**{percents(changed[called].called_ai)}** of the human clips AI ({literal(called)}; unchanged "
+        f"{percent(clean.called_ai.value)})."
+    )
+
+
+def seen_changes(audit: Audit) -> str:
+    """Say whether the detectors had met such changes in training."""
+    if audit.copies:
+        return (
+            f"The detectors were trained on {counted(audit.copies, 'degraded version')} of each clip too: only pitch, "
+            "reverberation and cuts were new to them."
+        )
+    return "The detectors were trained on unchanged clips only (compare: `--set train.waveform_copies=2`)."
+
+
+def change_title(found: Robustness, model: Model, measure: str) -> str:
+    """Return the title over the charts of changes."""
+    if measure == AREA:
+        return f"**AUC of the {model.name}** ({counted(found.n, 'test clip')}, {counted(found.songs, 'song')})"
+    human, ai = (
+        f"{theme.MARKS[label]} {said} (n = {found.clips[label]})"
+        for label, said in (("human", "Human called AI"), ("ai", "AI missed"))
+    )
+    return f"**Errors of the {model.name} at its threshold**: {human}, {ai}; {counted(found.songs, 'song')}"
+
+
+def change_key(measure: str) -> str:
+    """Say how the charts of changes are read."""
+    others = " Small circles: the other detectors. Dotted: a coin." if measure == AREA else ""
+    return f"Dashed: the same clips unchanged.{others} Thresholds stay where clean validation clips put them."
+
+
+# How much is luck of the seed?
+
+
+def luck(audit: Audit, model: Model) -> str:
+    """Say how far a detector's AUC moves with the seed."""
+    if audit.seeds is None:
+        return ""
+    spread, times = audit.seeds.models[model.key]["roc_auc"], len(audit.seeds.seeds)
+    if spread.deviation is None:
+        return f"**One training only**: AUC {spread.mean:.3f} on {counted(audit.seeds.n, 'test clip')}."
+    return (
+        f"**By {spread.deviation:.3f}** (standard deviation): trained {times} times with other seeds, the {model.name} "
+        f"has AUC {spread.mean:.3f} on average on {counted(audit.seeds.n, 'test clip')}, from {min(spread.values):.3f} "
+        f"to {max(spread.values):.3f}."
+    )

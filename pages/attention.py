@@ -1,0 +1,66 @@
+"""U7: where fusions and transformer looked, beside what removing a branch does."""
+
+import streamlit as st
+
+from dashboard import attention, attention_view, clip_view, clips, data, selection, sentences
+
+run = data.current_run()
+st.title("Attention", anchor=False)
+results = data.results(run)
+found, every = attention.read(run, results), clips.table(run)
+tables = {key: attention.table(run, every, key) for key in found.fusions}
+tests = {key: clips.of_split(table, "test") for key, table in tables.items()}
+hybrid, three_way = found.fusions["hybrid"], found.fusions["three_way"]
+
+st.caption(
+    f"Run {sentences.literal(run.name)} · {sentences.counted(results.headline.n, 'test clip')} from "
+    f"{sentences.counted(results.headline.songs, 'song')} that no detector was trained on"
+)
+both, three, encoder, words = st.tabs(
+    ["Hybrid", "Three-way fusion", "Transformer", "In words"], key="view", on_change="rerun", bind="query-params"
+)
+if both.open:
+    with both:
+        attention_view.weight_and_effect(hybrid, tests["hybrid"])
+        left, right = st.columns(2, gap="large")
+        with left:
+            attention_view.weights(found, "hybrid", tests["hybrid"])
+        with right:
+            attention_view.removal(hybrid)
+        attention_view.removal_table(hybrid)
+        left, right = st.columns(2, gap="large")
+        with left:
+            attention_view.effect(hybrid, tests["hybrid"], results.confidence)
+        with right:
+            attention_view.undecided(found, every, tests["hybrid"])
+            attention_view.against(hybrid)
+if three.open:
+    with three:
+        attention_view.weight_and_effect(three_way, tests["three_way"])
+        left, right = st.columns(2, gap="large")
+        with left:
+            attention_view.weights(found, "three_way", tests["three_way"])
+        with right:
+            attention_view.removal(three_way)
+            attention_view.against(three_way)
+        attention_view.removal_table(three_way)
+if encoder.open:
+    with encoder:
+        attention_view.averages(run, results, every)
+if words.open:
+    with words:
+        for sentence in found.sentences:
+            st.text(sentence)
+
+row, why = attention.shown_row(selection.path(), every)
+clip = every.iloc[row]
+st.subheader("One clip", anchor=False)
+st.caption(f"{why}: {sentences.literal(clip['path'])}")
+st.text(clips.sentence(clip, results))
+attention_view.clip_map(run, row, every, results)
+left, right = st.columns(2, gap="large")
+with left:
+    attention_view.removed_from(tables["hybrid"].iloc[row], hybrid)
+with right:
+    attention_view.removed_from(tables["three_way"].iloc[row], three_way)
+clip_view.show(run, clip, results, "attention-clip")

@@ -1,0 +1,135 @@
+"""U4: which clips the models find alike: choose some, listen to them, see what is near in the original space."""
+
+import streamlit as st
+
+from dashboard import (
+    clip_filter,
+    clip_view,
+    clips,
+    data,
+    embedding_map,
+    figures_map,
+    map_choice,
+    map_words,
+    selection,
+    sentences,
+    theme,
+)
+
+AMONG = {"train": "Training", "val": "Validation", "test": "Test", "all": "All"}
+
+run = data.current_run()
+st.title("Map", anchor=False)
+results = data.results(run)
+every = clips.table(run)
+found = embedding_map.read(run, len(every))
+names = {model.key: model.name for model in results.models}
+maps = {name: embedding_map.TITLES[name] for name in found.positions}
+sources = map_choice.source_names(every)
+
+# What to show
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    embedding = st.selectbox(
+        "Map of", maps, format_func=maps.__getitem__, index=list(maps).index("hybrid"), width=190,
+        key="map", bind="query-params", persist_state="session",
+    )  # fmt: skip
+    colour = st.selectbox(
+        "Colour by", map_choice.COLOURS, format_func=map_choice.COLOURS.__getitem__, width=220,
+        key="colour", bind="query-params", persist_state="session",
+    )  # fmt: skip
+    model = st.selectbox(
+        "Detector", names, format_func=names.__getitem__, width=190,
+        key="model", bind="query-params", persist_state="session",
+    )  # fmt: skip
+    with st.popover("Filter", icon=":material/filter_alt:"):
+        splits = st.pills(
+            "Split", sentences.SPLIT_NAMES, selection_mode="multi", format_func=sentences.SPLIT_NAMES.__getitem__,
+            key="map_split", bind="query-params", persist_state="session",
+        )  # fmt: skip
+        label = st.pills(
+            "Class", theme.NAMES, format_func=theme.NAMES.__getitem__,
+            key="map_class", bind="query-params", persist_state="session",
+        )  # fmt: skip
+        wanted = st.multiselect(
+            "Sources", sources, format_func=sources.__getitem__, placeholder="all",
+            key="map_sources", bind="query-params", persist_state="session",
+        )  # fmt: skip
+asked = clip_filter.ClipFilter(tuple(splits), label or "", sources=tuple(wanted))
+points = asked.apply(embedding_map.placed(every, found, embedding))
+
+# The map. Its figure hangs on the view alone: what is chosen in it stays chosen while clips are selected
+key = map_choice.view_key(run, found.made, (embedding, colour, model, asked))
+marked = map_choice.marked(key, points)
+values, text = map_choice.values(points, colour, model), figures_map.hover(points, model)
+agreed = map_words.about_agreement(embedding_map.agreement(run, embedding, points, len(every)), points)
+figure = (
+    figures_map.by_number(points, values, text, marked, map_choice.UNITS[colour].format(names[model]))
+    if colour in map_choice.NUMBERS
+    else figures_map.by_name(points, values, text, marked)
+)
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.subheader(f"{maps[embedding]}, by {map_choice.COLOURS[colour].lower()}", anchor=False)
+    st.caption(clip_filter.shown(len(points), len(every), asked.splits))
+    st.plotly_chart(
+        figures_map.add_errors(figure, points[~points[f"right_{model}"]], names[model], marked),
+        key=key, on_select=lambda: map_choice.choose(st.session_state[key].selection.points, every),
+        config=figures_map.MAP_CONFIG, alt=map_words.map_alt(points, embedding, colour, agreed),
+    )  # fmt: skip
+
+# What is chosen in it
+chosen = map_choice.chosen(points)
+score = {f"p_{model}": "Score", f"right_{model}": "Verdict"}
+columns = {"label": "Class", **score, "source": "Source", "split": "Split", "path": "Clip"}
+with right:
+    st.subheader("Chosen clips", anchor=False)
+    if chosen.empty:
+        st.markdown(map_words.HOW)
+    else:
+        st.text(map_words.about_chosen(chosen, len(points), model, names[model]))
+        clip_view.table(
+            chosen, columns, "map-table", f"{len(chosen)} of {len(points)} clips on the map",
+            height=map_choice.table_height(len(chosen)),
+        )  # fmt: skip
+        with st.container(horizontal=True):
+            st.download_button(
+                "Export as CSV", lambda: map_choice.export(chosen, embedding), f"{run.name}-{embedding}.csv",
+                on_click="ignore", icon=":material/download:", key="map-export",
+            )  # fmt: skip
+            st.button("Choose none", on_click=map_choice.clear, icon=":material/close:", key="map-clear")
+    st.subheader("What the map can say", anchor=False)
+    st.text(agreed)
+    st.caption(map_words.about_map(found, embedding, len(every)))
+    st.text(map_words.about_encoder(results, embedding))
+
+
+# The selected clip and what is near it in the original space
+clip = selection.clip(every)
+if clip is None:
+    st.markdown(":material/touch_app: Click a mark, or a row of the list: the clip is then selected on every page.")
+    st.stop()
+row = every["path"].tolist().index(clip["path"])
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("The selected clip", anchor=False)
+    clip_view.show(run, clip, results, "map")
+with right:
+    st.subheader("Nearest in the original space", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        split = st.segmented_control(
+            "Among", AMONG, default="train", required=True, format_func=AMONG.__getitem__, key="map_among",
+            bind="query-params", persist_state="session", help="Training: what the detectors learned from.",
+        )  # fmt: skip
+        k = st.slider("Neighbours", 1, 50, 10, width=200, key="map_k", bind="query-params", persist_state="session")
+    among = every if split == "all" else clips.of_split(every, split)
+    near = embedding_map.near_clips(run, embedding, every, row, among.index, k)
+    st.text(map_words.about_neighbours(near, among, split))
+    clip_view.table(
+        near, {"similarity": "Cosine", **columns, "same_song": "Song"}, "map-near",
+        f"The {len(near)} clips nearest to the selected one in the original space",
+    )  # fmt: skip
+    st.markdown(f"**Where they lie on the map** ({maps[embedding]})")
+    st.plotly_chart(
+        figures_map.locator(points, row, near.index), config=theme.CHART_CONFIG, key="map-locator",
+        alt=map_words.locator_alt(points, row, near),
+    )  # fmt: skip

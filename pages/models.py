@@ -1,0 +1,165 @@
+"""U5: every detector in numbers: at a threshold that moves everything, against the others, calibrated, in training."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import (
+    audit_results,
+    clip_view,
+    clips,
+    data,
+    figures_models,
+    model_results,
+    model_tables,
+    operating,
+    selection,
+    sentences,
+    theme,
+    threshold_view,
+)
+
+PARTS = {
+    "threshold": "At a threshold",
+    "detectors": "All detectors",
+    "calibration": "Calibration",
+    "training": "Training",
+}
+SPLITS = {"test": "Test", "val": "Validation"}
+
+run = data.current_run()
+st.title("Models", anchor=False)
+results, every = data.results(run), clips.table(run)
+found = model_results.read(run)
+models = {model.key: model for model in results.models}
+names = {key: model.name for key, model in models.items()}
+
+part = st.segmented_control(
+    "Show", PARTS, format_func=PARTS.__getitem__, default="threshold", key="part", bind="query-params",
+    label_visibility="collapsed", required=True,
+)  # fmt: skip
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    if part != "training":
+        key = st.selectbox(
+            "Detector to compare with each other" if part == "detectors" else "Detector", names, key="model",
+            format_func=names.__getitem__, bind="query-params", width=260, persist_state="session",
+        )  # fmt: skip
+    if part == "threshold":
+        others = {"": "no other", **{other: name for other, name in names.items() if other != key}}
+        against = st.selectbox(
+            "Beside", others, format_func=others.__getitem__, key="against", bind="query-params", width=220
+        )
+        split = st.segmented_control(
+            "Clips of", SPLITS, format_func=SPLITS.__getitem__, default="test", key="on", bind="query-params",
+            required=True,
+        )  # fmt: skip
+
+if part == "threshold":
+    above, chosen, below = st.container(), st.container(), st.container()
+    model, other = models[key], models.get(against)
+    asked = threshold_view.Asked(
+        run, results, clips.of_split(every, split), split, model, other, found.details[key].areas[split],
+        answers=operating.answers(run, key, split, model.threshold),
+        rival=operating.answers(run, other.key, split, other.threshold) if other else None,
+        selected=selection.path(),
+    )  # fmt: skip
+    with above:
+        threshold_view.show(asked, below)
+    clip = selection.clip(every)
+    if clip is not None:
+        with chosen:
+            st.subheader("The selected clip", anchor=False)
+            clip_view.show(run, clip, results, "models")
+
+if part == "detectors":
+    st.subheader(f"All detectors on {sentences.counted(results.headline.n, 'test clip')}", anchor=False)
+    st.dataframe(
+        pd.DataFrame(model_tables.detector_rows(results)), hide_index=True,
+        alt=sentences.chart_alt(results, "roc_auc", "Every figure of every detector; AUC"),
+    )  # fmt: skip
+    st.caption(
+        f"Each at its own validation threshold. In brackets: {results.confidence:.0%} intervals over songs. "
+        "(+): added to the four prescribed detectors."
+    )
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        pairs = found.against(key)
+        st.markdown(
+            f"**AUC of {names[key]} minus that of each other** ({pairs[0].n} test clips, {pairs[0].songs} songs)"
+        )
+        st.plotly_chart(
+            figures_models.differences(pairs, names), config=theme.CHART_CONFIG,
+            alt=". ".join(f"{names[key]} minus {names[p.second]}: {model_tables.signed(p.area)}" for p in pairs),
+        )  # fmt: skip
+        st.caption("Right of zero: better on the same clips. An interval over zero: cannot be told apart.")
+    with right:
+        st.markdown(f"**Every two detectors** ({len(found.pairs)} pairs)")
+        st.dataframe(
+            pd.DataFrame(model_tables.pair_rows(found.pairs, names)), hide_index=True, height=300,
+            alt="Differences in AUC and accuracy of every two detectors, with intervals and p-values",
+        )  # fmt: skip
+        st.caption(
+            f"p: how often swapping the two detectors' answers song by song does as much. Of {len(found.pairs)} pairs "
+            "that do not differ, one in twenty would fall below 0.05: the p-values are not corrected for that."
+        )
+    st.subheader("Whole songs", anchor=False)
+    st.table(
+        pd.DataFrame(model_tables.song_rows(found, results)), hide_index=True, border="horizontal",
+        alt="Every detector's figures over whole songs",
+    )  # fmt: skip
+    st.caption("A song's score: the mean of its clips' log-odds, at the clips' threshold.")
+    st.subheader("Attention or plain concatenation", anchor=False)
+    st.markdown(model_tables.concatenation(found.concatenation))
+    st.subheader("Other seeds", anchor=False)
+    again = audit_results.read(run).seeds
+    if again is None:
+        st.markdown("Everything was trained once. To see how much the figures owe to the seed:")
+        st.code(f"python -m scripts.pipeline run --run {run.name} --set train.seeds=5", language=None, wrap_lines=True)
+    else:
+        areas = {names[model]: again.models[model]["roc_auc"].values for model in names}
+        st.plotly_chart(
+            figures_models.seeds(areas), config=theme.CHART_CONFIG,
+            alt=". ".join(f"{name}: {min(values):.3f} to {max(values):.3f}" for name, values in areas.items()),
+        )  # fmt: skip
+        st.caption(f"AUC on {again.n} test clips of {len(again.seeds)} trainings, each with its own seed.")
+
+if part == "calibration":
+    calibrated = found.details[key].calibration
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown(f"**Is the score a probability?** {names[key]} on {calibrated.n} test clips")
+        st.plotly_chart(
+            figures_models.reliability(calibrated.bins), config=theme.CHART_CONFIG,
+            alt=model_tables.calibration_sentence(calibrated, names[key]),
+        )  # fmt: skip
+        st.caption(
+            "Dotted: a score that means what it says. Bins hold equally many clips; their intervals count clips, "
+            "not songs, and are too narrow where songs have several."
+        )
+    with right:
+        st.markdown(model_tables.calibration_sentence(calibrated, names[key]))
+        st.markdown(model_tables.band_sentence(calibrated, names[key]))
+        st.table(
+            pd.DataFrame(model_tables.bin_rows(calibrated, "after")), hide_index=True, border="horizontal",
+            alt="Share of AI in each bin of the score after the temperature",
+        )  # fmt: skip
+        st.caption("After the temperature.")
+
+if part == "training":
+    trained = model_results.trainings(run)
+    if not trained:
+        st.markdown("This run holds no training curves. They are made with the models:")
+        st.code(f"python -m scripts.pipeline run --run {run.name}", language=None, wrap_lines=True)
+        st.stop()
+    name = st.selectbox(
+        "Training", trained, format_func=lambda name: model_results.TRAININGS.get(name, name), key="training",
+        bind="query-params", width=280,
+    )  # fmt: skip
+    history = model_results.history(run, name)
+    for column, quantity in zip(st.columns(2, gap="large"), ("loss", "accuracy"), strict=True):
+        with column:
+            st.markdown(f"**{quantity.capitalize()} by epoch** ({len(history)} epochs)")
+            st.plotly_chart(
+                figures_models.training_curve(history, quantity), config=theme.CHART_CONFIG,
+                alt=model_tables.history_alt(history, quantity),
+            )  # fmt: skip
+    st.caption(model_tables.kept(history))

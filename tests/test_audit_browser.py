@@ -1,0 +1,133 @@
+"""The audit in a real browser, by keyboard alone: from a question to a tagged, noted, exported list (SPEC U6)."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.artifacts import Run
+from dashboard import annotations
+from tests import test_browser as shared
+from tests.invented_run import invent
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (tests/requirements.txt)")
+from selenium.webdriver import ActionChains, Keys  # noqa: E402 - after the check that it is there
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+address, browser = shared.address, shared.browser
+MAIN = "return document.querySelector('[data-testid=stMain]').innerText"
+IDLE = "return document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+FOCUS = "return document.activeElement.getAttribute('aria-label') || document.activeElement.tagName"
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit browser") / "artifacts"
+    invent(folder, "audited")
+    return folder
+
+
+@pytest.fixture
+def run(artifacts: Path) -> Iterator[Run]:
+    """Return the run, and leave it without tags."""
+    run = Run(artifacts / "audited")
+    yield run
+    for file in artifacts.glob("audited/annotations.sqlite*"):
+        file.unlink()
+
+
+def press(browser: "Chrome", *keys: str) -> None:
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def focus(browser: "Chrome", key: str, label: str) -> None:
+    """Press a key until the cursor stands where it leads: the listener comes last when a page opens."""
+
+    def there() -> bool:
+        if browser.execute_script(FOCUS) != label:
+            press(browser, key)
+        return bool(browser.execute_script(FOCUS) == label)
+
+    shared.until(there)
+
+
+def says(browser: "Chrome", text: str) -> None:
+    """Wait until the page says something and nothing runs any more."""
+    shared.until(lambda: text in browser.execute_script(MAIN) and browser.execute_script(IDLE))
+
+
+def kept(run: Run) -> list[tuple[tuple[str, ...], str]]:
+    return [(one.tags, one.note) for one in annotations.read(run.annotations)]
+
+
+def test_from_the_question_to_the_exported_list_without_a_mouse(
+    browser: "Chrome", address: str, run: Run, tmp_path: Path
+) -> None:
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    text = shared.visit(browser, f"{address}/audit?run=audited")
+    assert "Wrong, most confident first" in text
+    says(browser, "Clip 1 of")
+    press(browser, "5")
+    says(browser, "✓ sounds AI")
+    focus(browser, "n", "Note")
+    press(browser, "1 or 2 notes, right?", Keys.ENTER)
+    shared.until(lambda: kept(run) == [(("sounds AI",), "1 or 2 notes, right?")])
+    shared.until(lambda: browser.execute_script(FOCUS) == "BODY")
+    press(browser, Keys.ARROW_RIGHT)
+    says(browser, "Clip 2 of")
+    press(browser, "1")
+    says(browser, "✓ mislabelled")
+    press(browser, "8")
+    says(browser, "✓ checked")
+    press(browser, "u")
+    shared.until(lambda: ("mislabelled",) in [tags for tags, _ in kept(run)])
+    press(browser, "a")
+    says(browser, "Go on after a tag: on")
+    press(browser, "t")
+    says(browser, "Clip 3 of")
+    press(browser, "2")
+    says(browser, "Clip 4 of")
+    press(browser, Keys.ARROW_LEFT)
+    says(browser, "✓ speech")
+    press(browser, "e")
+    shared.until(lambda: list(tmp_path.glob("*.csv")))
+    rows = list(csv.DictReader(io.StringIO(next(tmp_path.glob("*.csv")).read_text("utf-8-sig"))))
+    assert [row["tags"] for row in rows[:4]] == ["sounds AI", "mislabelled", "speech", ""]
+    assert rows[0]["note"] == "1 or 2 notes, right?"
+    assert all(row["verdict_hybrid"] != row["label"] for row in rows)
+
+
+def test_another_list_is_a_key_away_and_the_address_opens_it_again(browser: "Chrome", address: str, run: Run) -> None:
+    shared.visit(browser, f"{address}/audit?run=audited")
+    focus(browser, "f", "List")
+    press(browser, "nearest", Keys.ENTER)
+    says(browser, "Clip 1 of 30")
+    shared.until(lambda: browser.execute_script(FOCUS) == "BODY")
+    press(browser, Keys.ARROW_RIGHT)
+    says(browser, "Clip 2 of 30")
+    shared.until(lambda: "clip=" in browser.current_url)
+    shared.visit(browser, browser.current_url)
+    says(browser, "Clip 2 of 30")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_audit_fits_and_complains_about_nothing(
+    browser: "Chrome", address: str, run: Run, theme: str, width: int
+) -> None:
+    shared.visit(browser, f"{address}/?run=audited", theme, width)
+    browser.get_log("browser")
+    shared.visit(browser, f"{address}/audit?run=audited", theme, width)
+    says(browser, "Clip 1 of")
+    wider = "const page = document.querySelector('[data-testid=stMain]'); return page.scrollWidth - page.clientWidth"
+    assert browser.execute_script(wider) <= 0
+    cut = """return [...document.querySelectorAll('[data-testid=stMain] button p')]
+        .filter(label => label.scrollWidth > label.clientWidth + 1).map(label => label.innerText)"""
+    assert browser.execute_script(cut) == []
+    said = [entry["message"] for entry in browser.get_log("browser")]
+    assert [message for message in said if "/audit/_stcore/" not in message] == []  # Streamlit looks there first

@@ -1,0 +1,368 @@
+"""The Robustness page and what the Overview takes from it: what a reader learns of files, new sources and changes."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.artifacts import DETECTORS, Run
+from core.transforms import TRANSFORMS
+from dashboard import audit_results, data, figures_audit, sentences, sentences_audit, tables_audit, theme
+from dashboard.audit_results import Audit
+from dashboard.results import Results
+from tests.invented_run import HOSTILE, invent
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("shortcuts", "robustness", "leave_out", "seeds")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return an evaluated run with every part of the audit, whose sources have hostile names."""
+    folder = tmp_path_factory.mktemp("robustness") / "artifacts"
+    return invent(folder, "audited", sources={0: HOSTILE[:2], 1: HOSTILE[2:]})
+
+
+@pytest.fixture
+def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a copy of the run that a test may change, as the only one there is."""
+    folder = tmp_path / "artifacts"
+    monkeypatch.setenv("SMD_ARTIFACTS", str(folder))
+    return Run(shutil.copytree(made.folder, folder / made.name))
+
+
+@pytest.fixture
+def results(run: Run) -> Results:
+    return data.results(run)
+
+
+@pytest.fixture
+def audit(run: Run) -> Audit:
+    return audit_results.read(run)
+
+
+def opened(page: str = "robustness", **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    if page != "overview":
+        app.switch_page(f"../pages/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    kinds = ("title", "subheader", "markdown", "caption", "text", "code", "warning", "info")
+    said = [element.value for kind in kinds for element in app.get(kind)]
+    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
+
+
+def rewrite(run: Run, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(run.results_file.read_text())
+    change(value)
+    run.results_file.write_text(json.dumps(value))
+    return value
+
+
+# The page
+
+
+def test_every_question_is_answered_with_the_numbers_of_the_results_file(run: Run) -> None:
+    value, page = json.loads(run.results_file.read_text()), words(opened())
+    best = value["best"]
+    for kind in ("files", "heard"):
+        low, high = value["shortcuts"][kind]["test_auc_interval"]
+        assert f"{value['shortcuts'][kind]['test_auc']:.2f} [{low:.2f},\u00a0{high:.2f}]" in page
+    held_out = value["leave_out"]["models"][best]["ai"]
+    assert f"**{sentences.percent(1 - held_out['error'])} [" in page
+    assert f"of {held_out['n']} clips ({held_out['songs']} songs)" in page
+    assert f"{min(line['auc'] for line in value['robustness']['models'][best][1:]):.2f} [" in page
+    assert f"has AUC {value['seeds']['models'][best]['roc_auc']['mean']:.3f} on average" in page
+
+
+def test_a_link_opens_the_page_for_another_detector(run: Run) -> None:
+    app = opened(model="CNN")
+    assert app.selectbox(key="model").value == "cnn"
+    assert "the CNN catches" in words(app)
+    assert "Errors of the CNN at its threshold" in words(app)
+
+
+def test_a_link_to_a_detector_there_is_not_opens_the_headline_one(run: Run, results: Results) -> None:
+    assert opened(model="oracle").selectbox(key="model").value == results.headline.key
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("sources_by", "AUC against the other"), ("changes_by", "**AUC of the")]
+)
+def test_auc_can_be_asked_for_instead_of_errors(run: Run, key: str, said: str) -> None:
+    app = opened()
+    assert said not in words(app)
+    app.segmented_control(key=key).set_value("AUC").run()
+    assert not app.exception
+    assert said in words(app)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_was_not_made_says_what_to_type(run: Run, part: str) -> None:
+    rewrite(run, lambda value: value.update({part: None}))
+    for page in ("robustness", "overview"):
+        app = opened(page)
+        if page == "robustness" or part in ("leave_out", "robustness"):
+            assert sentences_audit.command(run, part) in [code.value for code in app.code]
+
+
+def test_a_run_without_any_audit_shows_neither_chart_nor_number(run: Run) -> None:
+    rewrite(run, lambda value: value.update(dict.fromkeys(PARTS)))
+    app = opened()
+    assert not app.get("plotly_chart")
+    assert len(app.code) == len(PARTS)
+
+
+def test_a_half_finished_run_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path / "artifacts"))
+    invent(tmp_path / "artifacts", "half", only=("prepare", "autoencoder"))
+    assert "python -m scripts.pipeline run --run half" in [code.value for code in opened().code]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda value: value["robustness"]["models"]["cnn"].pop(),
+        lambda value: value["robustness"]["models"]["cnn"][1].update(auc=float("nan")),
+        lambda value: value["shortcuts"].pop("heard"),
+        lambda value: value["shortcuts"]["files"].update(advice="one"),
+        lambda value: value["leave_out"]["sources"][0].update(label="robot"),
+        lambda value: value["leave_out"]["models"].pop("hybrid"),
+        lambda value: value["seeds"]["models"]["cnn"]["roc_auc"].update(values=[True]),
+        lambda value: value["summary"].update(may=[1]),
+        lambda value: value.pop("degraded_copies"),
+    ],
+    ids=["a line", "nan", "heard", "advice", "label", "detector", "seeds", "summary", "copies"],
+)
+def test_an_audit_that_makes_no_sense_is_refused_with_the_command(run: Run, damage: Callable[..., object]) -> None:
+    rewrite(run, damage)
+    app = opened()
+    assert "damaged" in words(app)
+    assert "python -m scripts.pipeline run --run audited --only evaluate" in [code.value for code in app.code]
+
+
+def test_hostile_sources_are_plain_text_or_code_on_both_pages(run: Run) -> None:
+    for page in ("robustness", "overview"):
+        app = opened(page)
+        shown = [element.value for kind in ("markdown", "caption", "subheader", "title") for element in app.get(kind)]
+        for name in HOSTILE:
+            shown = [text.replace(sentences.literal(name), "") for text in shown]
+        assert not any(name in text for name in HOSTILE for text in shown)
+        assert not any(element.allow_html for element in app.markdown)
+
+
+def test_hostile_sources_are_escaped_on_the_axes(results: Results, audit: Audit) -> None:
+    assert audit.leave_out is not None
+    for measure in (sentences_audit.CALLED, sentences_audit.AREA):
+        chart = figures_audit.source_chart(audit.leave_out.of("ai"), results.models, results.headline, measure)
+        drawn = [*chart.layout.yaxis.ticktext, *(row[0] for trace in chart.data for row in trace.customdata)]
+        assert not any("<" in text.replace("<br>", "") for text in drawn)
+
+
+def test_charts_and_tables_have_text_alternatives_with_numbers(run: Run) -> None:
+    app = opened()
+    charts = app.get("plotly_chart")
+    assert len(charts) == 7
+    assert all(any(digit.isdigit() for digit in chart.proto.alt) for chart in charts)
+    assert all(table.proto.alt for table in [*app.dataframe, *app.table])
+
+
+# Charts
+
+
+def test_the_chosen_detector_has_whiskers_that_end_at_its_interval(results: Results, audit: Audit) -> None:
+    assert audit.leave_out is not None
+    sources, model = audit.leave_out.of("ai"), results.models[1]
+    chart = figures_audit.source_chart(sources, results.models, model, sentences_audit.AREA)
+    (trace,) = [trace for trace in chart.data if trace.error_x.array is not None]
+    assert trace.name == model.name
+    for place, source in enumerate(sources):
+        assert trace.x[place] + trace.error_x.array[place] == pytest.approx(source.models[model.key].area.high)
+        assert trace.x[place] - trace.error_x.arrayminus[place] == pytest.approx(source.models[model.key].area.low)
+    assert len(chart.data) == len(results.models)
+
+
+def test_no_mark_lies_outside_the_axis(results: Results, audit: Audit) -> None:
+    assert audit.leave_out is not None
+    assert audit.robustness is not None
+    charts = [
+        figures_audit.source_chart(audit.leave_out.of("ai"), results.models, results.headline, sentences_audit.AREA),
+        figures_audit.change_chart(audit.robustness, [1, 2], results.models, results.headline, sentences_audit.AREA),
+    ]
+    for chart in charts:
+        low, high = chart.layout.xaxis.range
+        assert all(low < value < high for trace in chart.data for value in trace.x)
+
+
+def test_of_a_human_source_the_share_called_ai_is_drawn(results: Results, audit: Audit) -> None:
+    assert audit.leave_out is not None
+    sources, key = audit.leave_out.of("human"), results.headline.key
+    chart = figures_audit.source_chart(sources, results.models, results.headline, sentences_audit.CALLED)
+    assert list(chart.data[-1].x) == pytest.approx([1 - source.models[key].right.value for source in sources])
+    assert chart.data[-1].marker.symbol == "circle"
+
+
+def test_the_hardest_source_comes_first(results: Results, audit: Audit) -> None:
+    assert audit.leave_out is not None
+    for measure, field in ((sentences_audit.AREA, "area"), (sentences_audit.CALLED, "right")):
+        order = tables_audit.ranked(audit.leave_out.sources, results.headline, measure)
+        values = [getattr(source.models[results.headline.key], field).value for source in order]
+        assert values == sorted(values)
+
+
+def test_both_errors_are_told_apart_by_shape_and_stand_beside_the_unchanged_clips(
+    results: Results, audit: Audit
+) -> None:
+    assert audit.robustness is not None
+    chart = figures_audit.change_chart(
+        audit.robustness, [1, 2], results.models, results.headline, sentences_audit.ERRORS
+    )
+    clean = audit.robustness.models[results.headline.key][0]
+    assert [trace.marker.symbol for trace in chart.data] == ["circle", "diamond"]
+    assert [line.x0 for line in chart.layout.shapes] == [clean.called_ai.value, clean.missed.value]
+
+
+def test_a_change_stands_under_the_name_of_its_kind(results: Results, audit: Audit) -> None:
+    assert audit.robustness is not None
+    chart = figures_audit.change_chart(audit.robustness, [1, 2], results.models, results.headline, sentences_audit.AREA)
+    titles = list(chart.layout.yaxis.ticktext)
+    assert titles == ["<b>MP3 re-encoding</b>", "64 kbit/s", "<b>White noise</b>", "20 dB SNR"]
+    assert list(chart.data[-1].y) == [2, 0]
+
+
+def test_no_change_is_lost_when_they_are_drawn_in_two_halves(audit: Audit) -> None:
+    assert audit.robustness is not None
+    halves = figures_audit.halves(audit.robustness)
+    assert sorted(line for half in halves for line in half) == list(range(1, len(audit.robustness.names)))
+
+
+def test_every_kind_of_change_has_the_title_the_audit_gives_it() -> None:
+    assert {change.kind: change.title for change in TRANSFORMS} == sentences_audit.KINDS
+
+
+def test_the_chosen_detector_is_filled_and_the_others_are_open(results: Results, audit: Audit) -> None:
+    assert audit.shortcuts is not None
+    areas = {kind: found.area for kind, found in audit.shortcuts.items()}
+    chart = figures_audit.shortcut_chart(results.models, results.models[2], areas)
+    filled = [trace.marker.symbol == "square" for trace in chart.data[: len(results.models)]]
+    assert filled == [place == 2 for place in range(len(results.models))]
+    assert chart.data[-1].marker.symbol == "x"
+
+
+# Sentences
+
+
+def answer(run: Run, change: Callable[[dict[str, Any]], object], say: Callable[..., str]) -> str:
+    rewrite(run, change)
+    return say(audit_results.read(run), data.results(run).headline)
+
+
+@pytest.mark.parametrize(
+    ("files", "heard", "said"),
+    [(0.6, 0.55, "may partly be the file"), (0.6, 0.45, "not found to reach the detectors"), (0.4, 0.4, "No shortcut")],
+)
+def test_whether_the_file_gives_it_away_is_told_by_the_interval(
+    run: Run, files: float, heard: float, said: str
+) -> None:
+    def lower(value: dict[str, Any]) -> None:
+        for kind, low in (("files", files), ("heard", heard)):
+            value["shortcuts"][kind]["test_auc_interval"] = [low, 0.9]
+
+    assert said in answer(run, lower, sentences_audit.music_or_file)
+
+
+@pytest.mark.parametrize(("error", "said"), [(0.9, "Less well"), (0.0, "No clear loss")])
+def test_whether_new_sources_are_harder_is_told_by_both_intervals(run: Run, error: float, said: str) -> None:
+    def err(value: dict[str, Any]) -> None:
+        for own in value["leave_out"]["models"].values():
+            for label in ("ai", "human"):
+                own[label] |= {"error": error, "interval": [max(0.0, error - 0.02), error + 0.02]}
+
+    assert said in answer(run, err, sentences_audit.never_heard)
+
+
+def test_more_human_clips_accused_is_worse_too(run: Run) -> None:
+    def accuse(value: dict[str, Any]) -> None:
+        for own in value["leave_out"]["models"].values():
+            own["ai"] |= {"error": 0.0, "interval": [0.0, 0.01]}
+            own["human"] |= {"error": 0.9, "interval": [0.88, 0.95]}
+
+    assert "Less well" in answer(run, accuse, sentences_audit.never_heard)
+
+
+@pytest.mark.parametrize("change", ["missed", "called", "loss", "none"])
+def test_the_verdict_names_what_the_numbers_show(run: Run, change: str) -> None:
+    def write(value: dict[str, Any]) -> None:
+        for lines in value["robustness"]["models"].values():
+            for line in lines:
+                for kind in ("positive", "negative"):
+                    line |= {f"false_{kind}_rate": 0.1, f"false_{kind}_interval": [0.05, 0.15]}
+                line |= {"auc_change": 0.0, "auc_change_interval": [-0.01, 0.01]}
+            worst = {
+                "missed": {"false_negative_interval": [0.6, 0.9]},
+                "called": {"false_positive_interval": [0.2, 0.4]},
+                "loss": {"auc_change_interval": [-0.3, -0.1]},
+            }
+            lines[-1] |= worst.get(change, {})
+
+    rewrite(run, write)
+    said = sentences_audit.verdict(data.results(run), audit_results.read(run))
+    expected = {"missed": "fails on some", "none": "shows no clear loss on"}.get(change, "errs more on some")
+    assert f"{expected} changed sound." in said
+
+
+def test_the_verdict_says_what_was_not_tested(run: Run) -> None:
+    rewrite(run, lambda value: value.update(leave_out=None, robustness=None))
+    said = sentences_audit.verdict(data.results(run), audit_results.read(run))
+    assert "untested on new ones, and is untested on changed sound" in said
+
+
+def test_the_flattering_number_never_stands_alone(run: Run) -> None:
+    value, page = json.loads(run.results_file.read_text()), opened("overview")
+    best = value["leave_out"]["models"][value["best"]]
+    changed = value["robustness"]["models"][value["best"]][1:]
+    caught = [metric.value for metric in page.metric if metric.label == f"{theme.MARKS['ai']} AI caught"]
+    test = value["models"][value["best"]]["test"]["recall_ai"]
+    worst = 1 - max(line["false_negative_rate"] for line in changed)
+    assert caught == [sentences.percent(share) for share in (test, 1 - best["ai"]["error"], worst)]
+
+
+def test_every_sentence_of_the_summary_is_on_the_overview_as_plain_text(run: Run, audit: Audit) -> None:
+    texts = [element.value for element in opened("overview").text]
+    assert audit.may
+    assert audit.may_not
+    assert all(sentence in texts for sentence in (*audit.may, *audit.may_not))
+
+
+def test_one_training_alone_claims_no_spread(run: Run) -> None:
+    def once(value: dict[str, Any]) -> None:
+        value["seeds"]["seeds"] = [0]
+        for own in value["seeds"]["models"].values():
+            for spread in own.values():
+                spread |= {"deviation": None, "values": spread["values"][:1]}
+
+    rewrite(run, once)
+    app = opened()
+    assert "One training only" in words(app)
+    assert "±" not in words(app)
+
+
+def test_the_tables_hold_every_detector_and_every_change(results: Results, audit: Audit) -> None:
+    assert audit.robustness is not None
+    assert audit.leave_out is not None
+    assert [row["Detector"] for row in tables_audit.detector_rows(audit.robustness, results.models)] == [
+        model.name for model in results.models
+    ]
+    assert len(tables_audit.change_rows(audit.robustness, results.headline)) == len(audit.robustness.names)
+    (first, *_) = tables_audit.source_rows(audit.leave_out, results.models, sentences_audit.AREA)
+    assert set(DETECTORS.values()) < set(first)
