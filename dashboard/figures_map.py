@@ -13,7 +13,8 @@ from dashboard.map_choice import OTHERS
 from dashboard.sentences import SPLIT_NAMES
 
 HEIGHT, SMALL = 500, 360  # pixels
-MARK, RING = 8, 15
+MARK, SMALL_MARK, MANY = 8, 5, 1500  # pixels; small ones where there are many
+RING, LINE = 15, 20  # pixels
 # Told apart by the colour-blind (Tol, vibrant, and a brown); the shape tells the class
 PALETTE = (theme.HUMAN, "#EE7733", theme.ACCENT, "#AA4499", "#997700")
 FIXED = {
@@ -61,13 +62,13 @@ def by_name(shown: pd.DataFrame, names: pd.Series, text: Sequence[str], chosen: 
         for place, (name, count) in enumerate(_ordered(own)):
             colour = FIXED.get(name, PALETTE[place] if place < len(PALETTE) else theme.NEUTRAL)
             part = shown.loc[own.index[own == name]]
-            marker = {"color": colour, "symbol": theme.SYMBOLS[label]}
+            marker = {"color": colour, "symbol": theme.SYMBOLS[label], "size": _size(shown)}
             figure.add_trace(_marks(part, marker, label, f"{plain(name)} ({count:,})", chosen))
     if not names.isin(theme.NAMES.values()).all():  # otherwise the names are the classes
         for trace in figure.data:
             label = trace.legendgroup
             trace.legendgrouptitle.text = f"{theme.SIGNS[label]} {theme.NAMES[label]}"
-    return figure
+    return figure.update_layout(height=HEIGHT + LINE * (len(figure.data) // 2))  # the legend takes nothing of the map
 
 
 def _ordered(names: pd.Series) -> list[tuple[str, int]]:
@@ -90,7 +91,8 @@ def by_number(
     shown = shown.assign(text=list(text))
     for label, name in theme.NAMES.items():
         part = shown[shown["label"] == label]
-        marker = {"color": numbers[part.index].tolist(), "symbol": theme.SYMBOLS[label], "coloraxis": "coloraxis"}
+        marker: dict[str, object] = {"color": numbers[part.index].tolist(), "coloraxis": "coloraxis"}
+        marker |= {"symbol": theme.SYMBOLS[label], "size": _size(shown)}
         if len(part):
             figure.add_trace(_marks(part, marker, label, f"{name} ({len(part):,})", chosen))
     bar = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "len": 0.6, "thickness": 10}
@@ -135,11 +137,15 @@ def _marks(
 ) -> go.Scattergl:
     return go.Scattergl(
         x=part["x"], y=part["y"], customdata=part.index.tolist(), text=part["text"].tolist(), mode="markers",
-        marker={"size": MARK, "opacity": 0.85, "line": {"width": 0.5, "color": theme.NEUTRAL}, **marker},
+        marker={"opacity": 0.85, "line": {"width": 0.5, "color": theme.NEUTRAL}, **marker},
         name=name, legendgroup=label,
         selectedpoints=_places(part, chosen), selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 0.12}}, hovertemplate=f"%{{text}}<extra>{theme.NAMES[label]}</extra>",
     )  # fmt: skip
+
+
+def _size(shown: pd.DataFrame) -> int:
+    return SMALL_MARK if len(shown) > MANY else MARK
 
 
 def _places(part: pd.DataFrame, chosen: Sequence[int]) -> list[int] | None:

@@ -19,8 +19,8 @@ MODES = {"frozen": "frozen", "finetuned": "fine-tuned"}
 def about_map(found: EmbeddingMap, embedding: str, n: int) -> str:
     """Say how the map was made and what may not be read from it, as plain text."""
     return (
-        f"t-SNE of the {TITLES[embedding].lower()} embedding of {len(found.rows):,} of {n:,} "
-        f"clips, perplexity {found.perplexity:g}; the axes have no unit. Distances between clusters and their sizes "
+        f"t-SNE of {len(found.rows):,} of {n:,} clips by one embedding ({TITLES[embedding]}), perplexity "
+        f"{found.perplexity:g}; the axes have no unit. Distances between clusters and their sizes "
         "mean nothing. The neighbours below are those of the original space, not of this picture."
     )
 

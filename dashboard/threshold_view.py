@@ -156,7 +156,7 @@ def _cells(asked: Asked, point: OperatingPoint) -> None:
     with st.container(gap="xsmall"):
         for heading, names in rows.items():
             st.caption(heading)
-            row = st.container(horizontal=True, gap="small")
+            row = st.grid(min_column_width=150, row_height="content", gap="small")
             for name in names:
                 row.button(
                     _button(asked, point, name), key=f"cell-{name}", on_click=_press, args=(name,), width="stretch",

@@ -23,7 +23,7 @@ KEYS = {
     "V": "back to the validation threshold",
     "F": "choose another list (arrows, Enter; then Esc)",
     "E": "export the list",
-    "Space": "play or stop",
+    "Space": "play or stop (in the player: its own keys, such as arrows to seek; Esc leaves a field)",
 }
 _FOCUS = """
 export default function ({ data, parentElement }) {
@@ -37,6 +37,12 @@ export default function ({ data, parentElement }) {
         target.blur()
       } else if (done) {
         setTimeout(() => target.blur()) // once the widget has taken the choice or the name
+      }
+    } else if (event.key === " ") {
+      const play = target.closest?.("button, summary, a, .smd-player") ? null : document.querySelector(".smd-play")
+      if (play) {
+        event.preventDefault() // or the page scrolls
+        play.click()
       }
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey) {
       const label = data.keys[event.key.toLowerCase()]
@@ -56,8 +62,8 @@ export default function ({ data, parentElement }) {
 """
 _focus = st.components.v2.component("triage_keys", js=_FOCUS)
 
-COLUMNS = {"here": "", "path": "Clip", "label": "Class", "tags": "Tags", "notes": "Notes", "source": "Source"}
-NUMBERS = {"away": "Log-odds", "votes": "Say AI"}
+CLIP = {"here": "", "path": "Clip", "label": "Class"}  # columns of the list, before the score and after
+SAID = {"tags": "Tags", "notes": "Notes", "source": "Source", "away": "Log-odds", "votes": "Say AI"}
 ROW, MOST = 35, 320  # pixels of a table's row, and of the list
 
 
@@ -94,9 +100,15 @@ def threshold(run: Run, model: Model, split: str) -> float:
 def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
     """Show where on the list one is, and the buttons that lead on."""
     number = paths.index(clip) + 1 if clip in paths else 0
-    seen = desk.looked_at(clip) & set(paths)
-    seen |= {path for path in paths if desk.words(path)}
+    said = {path for path in paths if desk.words(path)}
+    seen = desk.looked_at(clip) & set(paths) | said
     where = f"**Clip {number} of {len(paths)}**" if number else f"**Not on this list** of {len(paths)}"
+    _buttons(desk, number, paths, all_said=len(said) == len(paths))
+    st.markdown(f"{where} · {len(seen)} of {len(paths)} looked at · {len(said)} tagged or noted")
+
+
+def _buttons(desk: Desk, number: int, paths: Sequence[str], *, all_said: bool) -> None:
+    advancing = bool(st.session_state.get("audit_advance"))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "Previous", key="previous", shortcut="Left", icon=":material/arrow_back:",
@@ -108,9 +120,8 @@ def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
         )  # fmt: skip
         st.button(
             "Next untagged", key="untagged", shortcut="T", on_click=triage.next_untagged, args=(desk, paths),
-            disabled=all(desk.words(path) for path in paths),
+            disabled=all_said,
         )  # fmt: skip
-        advancing = bool(st.session_state.get("audit_advance"))
         st.button(
             f"Go on after a tag: {'on' if advancing else 'off'}", key="advance", shortcut="A",
             type="primary" if advancing else "secondary", on_click=triage.swap_advance,
@@ -121,8 +132,6 @@ def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
         )  # fmt: skip
         with st.popover("Keys", icon=":material/keyboard:"):
             keys()
-    tagged = sum(bool(desk.words(path)) for path in paths)
-    st.markdown(f"{where} · {len(seen)} of {len(paths)} looked at · {tagged} tagged or noted")
 
 
 def with_words(clips: pd.DataFrame, desk: Desk, detectors: int) -> pd.DataFrame:
@@ -160,7 +169,7 @@ def sources(counts: pd.DataFrame) -> None:
 
 
 def listen() -> None:
-    """Let N put the cursor into the note and F into the choice of a list: Streamlit's shortcuts only press buttons."""
+    """Let N put the cursor into the note, F into the choice of a list, Space play: shortcuts only press st.buttons."""
     _focus(key="triage_keys", data={"keys": {"n": NOTE, "f": LIST}, "note": NOTE}, height=1)
 
 

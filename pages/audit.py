@@ -79,7 +79,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 if paths:
     clip_view.table(
         triage_view.with_words(chosen, desk, len(names)),
-        triage_view.COLUMNS | {f"p_{key}": "Score"} | triage_view.NUMBERS,
+        triage_view.CLIP | {f"p_{key}": "Score"} | triage_view.SAID,
         "audit",
         f"{len(chosen)} of {len(among)} clips: {misclassified.LISTS[kind]}",
         triage_view.height(len(chosen)),

@@ -128,7 +128,8 @@ with right:
         near, {"similarity": "Cosine", **columns, "same_song": "Song"}, "map-near",
         f"The {len(near)} clips nearest to the selected one in the original space",
     )  # fmt: skip
-    st.markdown(f"**Where they lie on the map** ({maps[embedding]})")
+    there = near.index.isin(points.index).sum()
+    st.markdown(f"**Where they lie on the map** ({maps[embedding]}): {there} of {len(near)}")
     st.plotly_chart(
         figures_map.locator(points, row, near.index), config=theme.CHART_CONFIG, key="map-locator",
         alt=map_words.locator_alt(points, row, near),

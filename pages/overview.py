@@ -69,14 +69,15 @@ recalls = {label: [model.scores[f"recall_{label}"] for model in results.models] 
 st.subheader("All detectors", anchor=False)
 left, right = st.columns(2, gap="large")
 with left:
-    st.markdown("**AUC** (0.5 is a coin)")
+    st.markdown(f"**AUC** ({sentences.counted(best.n, 'test clip')}, 0.5 is a coin)")
     st.plotly_chart(
         figures.auc_chart(results.models, best),
         config=theme.CHART_CONFIG,
         alt=sentences.chart_alt(results, "roc_auc", "AUC"),
     )
 with right:
-    st.markdown(f"**Clips called rightly** ({' '.join(theme.labelled(label) for label in theme.NAMES)})")
+    sizes = ", ".join(f"{theme.labelled(label)} n = {n}" for label, n in best.clips.items())
+    st.markdown(f"**Clips called rightly** ({sizes})")
     st.plotly_chart(
         figures.recall_chart(results.models, recalls),
         config=theme.CHART_CONFIG,

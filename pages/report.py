@@ -15,7 +15,7 @@ st.markdown(
 )
 
 chosen = st.pills(
-    "And these sections", list(report.SECTIONS), format_func=lambda name: report.SECTIONS[name],
+    "Sections", list(report.SECTIONS), format_func=lambda name: report.SECTIONS[name],
     selection_mode="multi", default=list(report.SECTIONS), key="report_sections", wrap=True,
 )  # fmt: skip
 sound = st.toggle(

@@ -223,6 +223,8 @@ def test_a_patch_lies_on_the_spectrograms_own_frequencies() -> None:
     sound, patches = figure.data[0], figure.data[1]
     row, column = np.unravel_index(np.argmax(patches.z), (8, 31))
     assert patches.y[row] < mel_scale.band_of(2200, 128, 16_000) < patches.y[row + 1]
+    centres = mel_scale.band_of(HERTZ, 128, 16_000)
+    assert np.allclose(patches.y[1:-1], (centres[1:] + centres[:-1]) / 2, atol=0.01)
     assert patches.x[column] < 1.68 < patches.x[column + 1]
     assert (min(sound.x), max(sound.x)) == (0, 5)
     assert all(0 <= x <= 5 for x in patches.x)

@@ -115,6 +115,23 @@ def test_another_list_is_a_key_away_and_the_address_opens_it_again(browser: "Chr
     says(browser, "Clip 2 of 30")
 
 
+def test_space_plays_without_the_cursor_in_the_player(browser: "Chrome", address: str, run: Run) -> None:
+    shared.visit(browser, f"{address}/audit?run=audited")
+    says(browser, "Clip 1 of")
+    browser.execute_script(
+        "document.querySelectorAll('.smd-play').forEach(b => b.classList.remove('smd-play'));"
+        "const play = document.createElement('button'); play.className = 'smd-play'; window.played = 0;"
+        "play.onclick = () => { window.played += 1 }; document.body.append(play)"
+    )
+    shared.until(lambda: press(browser, " ") or browser.execute_script("return window.played") > 0)
+    focus(browser, "n", "Note")
+    before = browser.execute_script("return window.played")
+    press(browser, "a b")
+    assert browser.execute_script("return window.played") == before
+    press(browser, Keys.ESCAPE)
+    shared.until(lambda: kept(run) == [((), "a b")])
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_audit_fits_and_complains_about_nothing(

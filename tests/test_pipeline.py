@@ -199,7 +199,7 @@ def test_a_second_run_does_nothing(copy: Run, demo_place: Place, caplog: pytest.
     [
         ("evaluation.threshold=0.4", ["evaluate"]),
         ("hybrid.recipe.epochs=2", ["hybrid", "audit", "evaluate", "explain"]),
-        ("baselines.ae_classifier.epochs=2", ["baselines", "audit", "evaluate"]),
+        ("baselines.ae_classifier.epochs=2", ["baselines", "audit", "evaluate", "explain"]),
         ("explain.attention_clips=5", ["explain"]),
     ],
 )
