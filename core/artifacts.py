@@ -161,6 +161,7 @@ class Run:
         self.artefact_contributions = self.features("artefact_contributions.npy")
         self.artefact_reference = self.features("artefact_reference.npy")
         self.map = self.features("map.npz")
+        self.scope = self.features("scope.npz")  # what is the run's kind of sound (core.scope)
         self.annotations = folder / "annotations.sqlite"
         self.work = folder / "work"
 

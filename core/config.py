@@ -203,6 +203,14 @@ class ExplainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DetectConfig:
+    """How a file of any length is cut and judged (SPEC X1)."""
+
+    hop_seconds: float = bounded(2.5, 0.1, 60.0)  # from window to window; at most a clip's length, so none is left out
+    max_outside: float = bounded(0.5, 0.0, 1.0)  # share of windows out of scope up to which a file is judged
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All settings of a run."""
 
@@ -217,6 +225,7 @@ class Config:
     audit: AuditConfig = AuditConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     explain: ExplainConfig = ExplainConfig()
+    detect: DetectConfig = DetectConfig()
 
     def __post_init__(self) -> None:
         _check(self, "")

@@ -49,11 +49,11 @@ class Detector:
         with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
             return self.read(list(pool.map(lambda waveform: pictures(waveform, self.config), waveforms)))
 
-    def read(self, seen: Sequence[Pictures]) -> dict[str, Array]:
-        """Return the same from what the models read."""
+    def read(self, seen: Sequence[Pictures], label: str = "detectors") -> dict[str, Array]:
+        """Return the same from what the models read; `label` names the progress bar, and an empty one shows none."""
         log_mels, filterbanks, fine = (torch.from_numpy(np.stack(part)) for part in zip(*seen, strict=True))
         inputs = [log_mels.unsqueeze(1), filterbanks.float(), fine]
-        found = predict(self._forward, inputs, self.device, BATCH, "detectors")
+        found = predict(self._forward, inputs, self.device, BATCH, label)
         return {name: values.numpy() for name, values in zip(DETECTORS, found, strict=True)}
 
     def _forward(self, log_mel: torch.Tensor, filterbank: torch.Tensor, fine: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -214,7 +214,7 @@ def wilson(k: int, n: int, confidence: float = EvaluationConfig.confidence) -> I
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     middle = (k + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * float(np.sqrt(k * (n - k) / n + z**2 / 4))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return middle - half if k else 0.0, middle + half if k < n else 1.0  # both ends are exact where rounding is not
 
 
 def share_interval(

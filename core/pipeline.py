@@ -93,13 +93,13 @@ PHASES: tuple[Phase, ...] = (
     ),
     Phase(
         "evaluate", "P5", ("prepare", "autoencoder", "transformer", "baselines", "hybrid", "audit"),
-        ("evaluation", "autoencoder", "hybrid", "audio", "train.waveform_copies"),
+        ("evaluation", "autoencoder", "hybrid", "audio", "train.waveform_copies", "detect"),
         lambda run: [run.clips_table, run.skipped_table, run.ae_latents, run.ae_losses, run.transformer_embeddings,
-                     run.transformer_note, run.baseline_probabilities, run.fusion, run.shortcuts, run.robustness,
-                     run.leave_out, run.seeds],
-        lambda run: [run.results_file, run.comparison_table, run.predictions],
+                     run.transformer_note, run.fine_spectrum, run.baseline_probabilities, run.fusion, run.shortcuts,
+                     run.robustness, run.leave_out, run.seeds],
+        lambda run: [run.results_file, run.comparison_table, run.predictions, run.scope],
         ("numpy", "scikit-learn"),
-        version=2,
+        version=3,
     ),
     Phase(
         "explain", "P6", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),

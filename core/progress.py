@@ -10,8 +10,12 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Yield the items while a bar on stderr counts them; without a terminal, one line every ten seconds at most."""
+    """Yield the items while a bar on stderr counts them; without a terminal, one line every ten seconds at most.
+
+    Without a description there is no bar: for steps too short for one.
+    """
     terminal = sys.stderr.isatty()
     yield from tqdm(
-        items, desc=description, total=total, mininterval=0.1 if terminal else 10.0, leave=terminal, ascii=not terminal
-    )
+        items, desc=description, total=total, mininterval=0.1 if terminal else 10.0, leave=terminal,
+        ascii=not terminal, disable=not description,
+    )  # fmt: skip

@@ -26,6 +26,7 @@ NAVIGATION = {
 ICON = (ROOT / "dashboard/icon.svg").read_text(encoding="utf-8")  # a :material: icon would be fetched from the net
 
 st.set_page_config(page_title="Synthetic Music Detector", page_icon=ICON, layout="wide")
+st.html(ROOT / "dashboard/page.css")
 page = st.navigation(
     [
         st.Page(PAGES / f"{name}.py", title=name.title(), icon=f":material/{icon}:", default=name == "overview")

@@ -98,16 +98,14 @@ def _curve(trace: Trace, x: Floats, y: Floats, colour: str, dash: str) -> list[d
         "line": {"color": colour, "width": 2.5, "dash": dash},
         "hovertemplate": f"{trace.name}, AI from %{{customdata:.4g}}<extra></extra>",
     }  # fmt: skip
-    ring = {"symbol": "circle-open", "size": 15, "color": colour, "line": {"width": 2}}
-    dot = {"symbol": "circle", "size": 9, "color": colour}
-    marks: list[dict[str, object]] = [
-        {
-            "type": "scatter", "mode": "markers", "x": x[[place]], "y": y[[place]], "marker": marker,
-            "hovertemplate": f"{trace.name}, {what}<extra></extra>",
-        }
-        for place, marker, what in ((trace.chosen, ring, "validation threshold"), (trace.now, dot, "threshold now"))
-    ]  # fmt: skip
-    return [line, *marks]
+    places, colours = [trace.chosen, trace.now], [colour, colour]
+    marks: dict[str, object] = {
+        "type": "scatter", "mode": "markers", "x": x[places], "y": y[places],
+        "customdata": ["threshold of validation", "threshold now"],
+        "marker": {"symbol": ["circle-open", "circle"], "size": [15, 9], "color": colours, "line": {"width": [2, 0]}},
+        "hovertemplate": f"{trace.name}, %{{customdata}}<extra></extra>",
+    }  # fmt: skip
+    return [line, marks]
 
 
 def _whisker(x: Interval, y: Interval) -> dict[str, object]:
@@ -144,9 +142,10 @@ def _bars(counts: Ints, edges: Floats, label: int, called: int) -> dict[str, obj
     name, wrong = list(theme.NAMES)[label], called != label
     pattern = {"shape": "/" if wrong else "", "fillmode": "replace", "size": 5, "solidity": 0.55}
     colour = theme.COLOURS[name]
+    drawn, counted = (edges[:-1] + edges[1:])[counts > 0] / 2, counts[counts > 0]
     return {
-        "type": "bar", "x": (edges[:-1] + edges[1:]) / 2, "width": np.diff(edges) * 0.92, "customdata": counts,
-        "y": np.where(counts > 0, (2 * label - 1) * counts, np.nan),
+        "type": "bar", "x": drawn, "y": (2 * label - 1) * counted, "width": 0.92 * (edges[1] - edges[0]),
+        "customdata": counted,
         "marker": {"color": colour, "pattern": pattern, "line": {"width": 1, "color": colour}},
         "hovertemplate": f"%{{customdata}} {theme.NAMES[name]}, {'wrong' if wrong else 'right'}<extra></extra>",
     }  # fmt: skip

@@ -3,6 +3,9 @@
 The pipeline runs as always, records included; all the others write invented arrays instead of learning.
 """
 
+import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from core.phases.evaluate_evidence import BRANCHES, THREE_BRANCHES
 
 SETTINGS = ("evaluation.bootstraps=60", "evaluation.tsne_perplexity=5")
 SOURCES = {0: ("fma", "gtzan"), 1: ("musicgen", "stable-audio", "suno")}
+TEMPLATE = "made-once-for-all-tests"  # the name of a run before it is copied
 SONGS = 40  # per source, one clip each
 PICTURE = (128, 157)  # mel bands and frames of a log-mel
 FACTS = ("bandwidth", "rms", "peak")  # without music
@@ -28,6 +32,10 @@ HOSTILE = (
     ":material/home: :red[red] $x^2$ **bold** `code` [link](http://evil.example)",
     "<b>bold</b><script>alert(1)</script> a->b -- c :smile: http://evil.example",
 )
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="invented-")  # gone when the tests end
+_MADE: dict[object, Run] = {}
 
 
 class Invention:
@@ -63,7 +71,9 @@ class Invention:
         storage.write_csv(run.skipped_table, SKIPPED_COLUMNS, refused)
         storage.write_npz(run.dataset, self.by_split(self.vectors(1)))
         storage.write_npy(run.filterbank, self.vectors(1))
-        return Made([run.clips_table, run.skipped_table, run.dataset, run.filterbank])
+        fine = np.random.default_rng(1).normal(size=(len(self.labels), SIZE)).astype(np.float32)
+        storage.write_npy(run.fine_spectrum, fine)
+        return Made([run.clips_table, run.skipped_table, run.dataset, run.filterbank, run.fine_spectrum])
 
     def autoencoder(self, run: Run, config: Config, fingerprint: str) -> Made:
         storage.write_npz(run.ae_latents, self.by_split(self.vectors(8)))
@@ -176,7 +186,36 @@ def invent(
     encoder: dict[str, object] = ENCODER,
     demo: bool = False,
 ) -> Run:
-    """Run the pipeline with invented phases; `only` leaves the run half finished."""
+    """Return a run of invented phases; `only` leaves it half finished. Equal ones are made once and then copied."""
+    asked = (only, tuple(sources.items()), skipped, json.dumps(encoder), demo)
+    if asked not in _MADE:
+        folder = Path(tempfile.mkdtemp(dir=_FOLDER.name))
+        _MADE[asked] = _invent(folder / "artifacts", only, sources, skipped, encoder, demo)
+    return _copied(_MADE[asked], artifacts / name)
+
+
+def _copied(made: Run, folder: Path) -> Run:
+    """Return a copy of a run under another name, as if it had been made under it."""
+    run = Run(shutil.copytree(made.folder, folder))
+    for file in (run.description, run.results_file):
+        if file.exists():
+            file.write_text(file.read_text(encoding="utf-8").replace(TEMPLATE, run.name), encoding="utf-8")
+    if run.results_file.exists():
+        record = storage.read_json(run.record("evaluate"), "")
+        record["outputs"][run.relative(run.results_file)] = storage.sha256(run.results_file)
+        storage.write_json(run.record("evaluate"), record)
+    return run
+
+
+def _invent(
+    artifacts: Path,
+    only: tuple[str, ...],
+    sources: dict[int, tuple[str, ...]],
+    skipped: int,
+    encoder: dict[str, object],
+    demo: bool,
+) -> Run:
+    """Run the pipeline with invented phases."""
     data = artifacts.parent / "data"
     for folder in ("human", "ai"):
         (data / folder).mkdir(parents=True, exist_ok=True)
@@ -186,7 +225,7 @@ def invent(
         patch.setenv("SMD_ARTIFACTS", str(artifacts))
         for module in (prepare, autoencoder, transformer, baselines, hybrid, audit, explain):
             patch.setattr(module, "run", getattr(invention, module.__name__.rpartition(".")[2]))
-        run = open_run(name)
+        run = open_run(TEMPLATE)
         place = folders(data / "human", data / "ai")
         pipeline.execute(run, with_settings(Config(), SETTINGS), place, only=only, demo=demo)
     return run

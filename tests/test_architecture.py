@@ -21,7 +21,7 @@ FLOORS = (
     {"config", "storage", "device", "waveform"},
     {"artifacts", "containers", "features", "fine", "demo", "operating"},
     {"audio", "models", "metrics", "batches", "front"},
-    {"checkpoints", "data", "splits", "explain", "projection", "thresholds"},
+    {"checkpoints", "data", "splits", "explain", "projection", "thresholds", "scope"},
     {"training", "plots", "calibration", "shortcuts", "detector"},
     {"phases"},
     {"estimate"},

@@ -330,10 +330,10 @@ def test_the_curves_mark_the_threshold_now_and_that_of_validation(run: Run) -> N
         figures_models.precision_recall(trace, None, 0.5),
         figures_models.det(trace, None, 20),
     ):
-        line, chosen, now = figure.data[:3]
-        assert (chosen.x[0], chosen.y[0]) == (line.x[answers.chosen], line.y[answers.chosen])
-        assert (now.x[0], now.y[0]) == (line.x[3], line.y[3])
-        assert chosen.marker.symbol != now.marker.symbol
+        line, marks = figure.data[:2]
+        for mark, place in enumerate((answers.chosen, 3)):
+            assert (marks.x[mark], marks.y[mark]) == (line.x[place], line.y[place])
+        assert marks.marker.symbol[0] != marks.marker.symbol[1]
 
 
 def test_the_histogram_counts_every_clip_and_hatches_the_wrong_ones(run: Run) -> None:

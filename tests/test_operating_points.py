@@ -70,6 +70,12 @@ def test_six_hundred_clips_and_a_thousand_draws_answer_within_a_blink() -> None:
     assert time.process_time() - begun < 0.2
 
 
+def test_a_share_of_none_or_all_is_inside_its_own_interval() -> None:
+    for n in range(1, 200):
+        assert operating_points.wilson(0, n)[0] == 0
+        assert operating_points.wilson(n, n)[1] == 1
+
+
 # At all of them
 
 

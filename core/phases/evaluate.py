@@ -29,6 +29,7 @@ from core.phases.evaluate_attention import attention_results, three_way_results
 from core.phases.evaluate_audit import leave_out_results, robustness_results, seed_results, shortcut_results
 from core.phases.evaluate_calibration import calibration_results, song_results
 from core.phases.evaluate_evidence import BRANCHES, Evidence, compare, evaluate_model
+from core.phases.evaluate_verdict import scope_of, verdict_results
 from core.splits import count_table, missing_sources
 
 
@@ -36,6 +37,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     """Measure every model on every split; write results.json, predictions.csv, the tables and the figures."""
     evidence = Evidence(run, config)
     models = {name: _model_results(evidence, name) for name in DETECTORS}
+    scope, fine = scope_of(evidence)
     results: dict[str, Any] = {
         "format": RESULTS_FORMAT,
         "degraded_copies": config.train.waveform_copies,
@@ -56,6 +58,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         "robustness": robustness_results(evidence),
         "leave_out": leave_out_results(evidence),
         "seeds": seed_results(evidence),
+        "verdict": verdict_results(evidence, scope, fine),
         "best": evidence.best(),
         "phases": _phase_results(run),
     }
@@ -66,10 +69,11 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     results["summary"] = evaluate_summary.summary(results)
     figures, points = evaluate_figures.draw(evidence, results)
     storage.write_npz(run.tsne, points)
+    storage.write_npz(run.scope, {name: np.asarray(part) for name, part in scope._asdict().items()})
     files = save_results(run, results, evidence)
     best = models[results["best"]]
     note = f"best on validation: {best['name']}, test AUC {best['test']['roc_auc']:.3f} on {best['test']['n']} clips"
-    return Made([*files, run.tsne, *save_figures(figures)], (note,))
+    return Made([*files, run.tsne, run.scope, *save_figures(figures)], (note,))
 
 
 # Measuring

@@ -1,0 +1,194 @@
+"""How a song's windows become one call, read from a run's results; and the sentences that say so (SPEC X1, X2)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from core import metrics, storage
+from core.artifacts import DETECTORS, Run
+from core.calibration import Band
+from core.errors import ArtifactError, printable
+from core.scope import Scope, ScopeResult
+from core.verdict_answer import Call, ScopeAnswer
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SongRule:
+    """One detector's way from windows to a call, chosen on validation songs."""
+
+    temperature: float
+    band: Band  # calibrated probabilities without a call
+    val_songs: int
+    test_songs: int
+    test_decided: int
+    test_wrong: int  # of those decided
+
+    def calibrated(self, probabilities: Sequence[float]) -> list[float]:
+        """Return each window's probability after the temperature."""
+        return [float(p) for p in expit(metrics.log_odds(probabilities) / self.temperature)]
+
+    def song(self, probabilities: Sequence[float]) -> float:
+        """Return the song's score: the mean of its windows' log-odds over the temperature, as a probability."""
+        return float(expit(metrics.log_odds(probabilities).mean() / self.temperature))
+
+    def call(self, probability: float) -> Call:
+        """Say what a song of this score is called."""
+        if self.band.low <= probability < self.band.high:
+            return "uncertain"
+        return "ai" if probability >= self.band.high else "human"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule of a run."""
+
+    detector: str  # the one that decides
+    max_error: float  # on validation songs
+    hop_seconds: float
+    max_outside: float  # share of windows out of scope up to which a song is judged
+    models: Mapping[str, SongRule]
+
+
+def read_rule(run: Run, results: Results) -> Rule:
+    """Return the rule in a run's results.
+
+    Raises
+    ------
+    ArtifactError : the results were made before there was one, or are damaged.
+    """
+    try:
+        found = results["verdict"]
+        models = {name: _song_rule(found["models"][name]) for name in DETECTORS}
+        numbers = (float(found[name]) for name in ("max_error", "hop_seconds", "max_outside"))
+        rule = Rule(found["detector"], *numbers, models=models)
+        rule.models[rule.detector]
+    except (KeyError, TypeError, ValueError) as error:
+        problem = "made by another version: it holds no rule for whole songs"
+        raise ArtifactError(run.results_file, problem, run.remedy("evaluate")) from error
+    return rule
+
+
+def _song_rule(found: Mapping[str, Any]) -> SongRule:
+    test = found["test"]
+    return SongRule(
+        float(found["temperature"]),
+        Band(float(found["low"]), float(found["high"])),
+        int(found["val_songs"]),
+        int(test["n"]),
+        int(test["n"] - test["inside"]),
+        int(test["errors"]),
+    )
+
+
+def read_scope(run: Run) -> Scope:
+    """Return what a run learned about its kind of sound."""
+    remedy = run.remedy("evaluate")
+    arrays = storage.read_npz(run.scope, Scope._fields, remedy)
+    if not all(np.isfinite(part).all() for part in arrays.values()):
+        raise ArtifactError(run.scope, "damaged: it holds numbers that are not finite", remedy)
+    scope = Scope(**arrays)
+    return scope._replace(least_noise=float(scope.least_noise), most_unlike=float(scope.most_unlike))
+
+
+def judged_scope(found: Sequence[ScopeResult], max_outside: float) -> ScopeAnswer:
+    """Sum up the windows that count: out of scope where more than a share of them is."""
+    reasons = [one.reason for one in found if one.reason]
+    outside = len(reasons) / len(found)
+    usual = max(sorted(set(reasons)), key=reasons.count, default="")
+    noise, unlike = (float(np.median(values)) for values in zip(*found, strict=True))
+    return ScopeAnswer(noise, unlike, outside, usual if outside > max_outside else "")
+
+
+# Sentences
+
+
+def rule_sentence(rule: Rule, seconds: float, windows: int, silent: int, silence_dbfs: float) -> str:
+    """Say how the call was made, from the numbers it was made with."""
+    return " ".join(_rule_sentences(rule, seconds, windows, silent, silence_dbfs))
+
+
+def _rule_sentences(rule: Rule, seconds: float, windows: int, silent: int, silence_dbfs: float) -> Iterator[str]:
+    own, name = rule.models[rule.detector], DETECTORS[rule.detector]
+    yield (
+        f"The {name} detector decides, the best on validation: its probability is the mean over {windows - silent} "
+        f"{'window' if windows - silent == 1 else 'windows'} of {seconds:g} s, one every {rule.hop_seconds:g} s, of "
+        f"the log-odds of AI, divided by a temperature of {own.temperature:.2f}."
+    )
+    yield _limits_of(own.band)
+    yield (
+        f"These limits were chosen on {own.val_songs} validation songs, so that at most {rule.max_error:.0%} of the "
+        f"songs called human and of those called AI are called wrongly; of {own.test_songs} test songs, "
+        f"{own.test_decided} were called human or AI, {own.test_wrong} of them wrongly."
+    )
+    yield f"Windows quieter than {silence_dbfs:g} dBFS do not count ({silent} of {windows} here)."
+    yield f"Where more than {rule.max_outside:.0%} of the others are unlike the training material, no call is made."
+
+
+def _limits_of(band: Band) -> str:
+    human = f"Below {_percent(band.low)} a song is called human" if band.low > 0 else "No song is called human"
+    ai = f"from {_percent(band.high)} on AI" if band.high <= 1 else "none AI"
+    between = "" if band.low == band.high else ", and anything else uncertain"
+    return f"{human}, {ai}{between}."
+
+
+def limits(results: Results) -> tuple[str, ...]:
+    """Say what a verdict may not be used for, from what was measured.
+
+    Sources are the user's own words: whoever shows the sentences must treat them as plain text.
+    """
+    return (*_demo(results), _trained_on(results), _no_proof(results), *_unseen(results))
+
+
+def _demo(results: Results) -> Iterator[str]:
+    if results["demo"]:
+        yield "The models were trained on demo clips made by code: what they say about real music means nothing."
+
+
+def _trained_on(results: Results) -> str:
+    cells = [cell for cell in results["data"]["counts"] if cell["split"] == "train"]
+    parts = []
+    for label, title in (("human", "human music"), ("ai", "AI music")):
+        own = [cell for cell in cells if cell["label"] == label]
+        names = ", ".join(printable(name) for name in sorted({cell["source"] for cell in own}))
+        parts.append(f"{sum(cell['songs'] for cell in own)} songs of {title} ({names})")
+    return f"The models were trained on {parts[0]} and {parts[1]}; they know nothing of other music and generators."
+
+
+def _no_proof(results: Results) -> str:
+    rule = results["verdict"]
+    test = rule["models"][rule["detector"]]["test"]
+    low, high = test["error_interval"]
+    wrong = (
+        f"of the {test['n'] - test['inside']} test songs that were called human or AI, {test['errors']} were called "
+        f"wrongly ({results['confidence']:.0%} interval {low:.0%} to {high:.0%})"
+    )
+    return f"A verdict is a hint, not a proof, and accuses nobody: {wrong}."
+
+
+def _unseen(results: Results) -> Iterator[str]:
+    found = results["leave_out"]
+    own = found and found["models"][results["verdict"]["detector"]]
+    if not own or not own["ai"]:
+        yield "How often it catches generators that it never heard was not measured."
+        return
+    low, high = own["ai"]["interval"]
+    yield (
+        f"Of {own['ai']['n']} clips from {own['ai']['sources']} generators held out in turn, which its models had "
+        f"never heard, it caught {1 - own['ai']['error']:.0%} (interval {1 - high:.0%} to {1 - low:.0%})."
+    )
+    if own["human"]:
+        low, high = own["human"]["interval"]
+        yield (
+            f"Of {own['human']['n']} human clips from {own['human']['sources']} sources it had never heard, it called "
+            f"{own['human']['error']:.0%} AI (interval {low:.0%} to {high:.0%})."
+        )
+
+
+def _percent(share: float) -> str:
+    """Return a limit so that it is not rounded to 0 % or 100 %."""
+    return f"{share:.1%}" if 0.01 <= share <= 0.99 else f"{share:.3%}"
