@@ -35,7 +35,7 @@ def selected_clip() -> None:
     with st.sidebar.container(border=True, gap="xsmall"):
         st.caption("Selected clip")
         st.text(printable(path.rsplit("/", 1)[-1]))
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link("../pages/clips.py", label="Open", icon=":material/library_music:")
             st.button("Forget", on_click=selection.forget, type="tertiary")
 

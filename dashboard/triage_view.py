@@ -21,7 +21,7 @@ KEYS = {
     "A": "go on by itself after a tag, or stop that",
     "U": "undo the last tag or note",
     "V": "back to the validation threshold",
-    "F": "choose another list (arrows, Enter; then Esc)",
+    "F": "choose another list (type or use the arrows, then Enter)",
     "E": "export the list",
     "Space": "play or stop (in the player: its own keys, such as arrows to seek; Esc leaves a field)",
 }

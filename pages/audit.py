@@ -23,7 +23,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         format_func=names.__getitem__, key="model", bind="query-params", persist_state="session",
     )  # fmt: skip
     kind = st.selectbox(
-        triage_view.LIST, list(misclassified.LISTS), format_func=misclassified.LISTS.__getitem__, width=290,
+        triage_view.LIST, list(misclassified.LISTS), format_func=misclassified.LISTS.__getitem__, width=275,
         key="errors", bind="query-params",
     )  # fmt: skip
     split = st.selectbox(
@@ -31,7 +31,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="audit_split", bind="query-params",
     )  # fmt: skip
     source = st.selectbox(
-        "Source", [ANY, *sorted(set(clips.of_split(every, split)["source"]))], width=175, key="audit_source",
+        "Source", [ANY, *sorted(set(clips.of_split(every, split)["source"]))], width=160, key="audit_source",
         bind="query-params",
     )  # fmt: skip
 
