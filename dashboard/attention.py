@@ -247,15 +247,14 @@ def effects(test: pd.DataFrame, branches: Sequence[str]) -> dict[str, dict[str, 
 def correlation(test: pd.DataFrame, branch: str, confidence: float) -> Correlation:
     """Return the rank correlation of a branch's weight with how far its removal moves the log-odds, either way."""
     columns = (test[f"weight_{branch}"].to_numpy(), test[f"change_{branch}"].abs().to_numpy())
-    songs = test["song"].to_numpy()
-    return _correlation(columns[0], columns[1], songs, confidence)
+    _, song = np.unique(test["song"].to_numpy(), return_inverse=True)  # numbers: an array of texts is never found again
+    return _correlation(columns[0], columns[1], song, confidence)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _correlation(weights: storage.Array, moved: storage.Array, songs: storage.Array, confidence: float) -> Correlation:
-    """Draw songs, never clips: those of one song resemble each other."""
+def _correlation(weights: storage.Array, moved: storage.Array, song: storage.Array, confidence: float) -> Correlation:
+    """Draw songs, never clips: those of one song resemble each other. `song`: a number per clip."""
     rho, rng = spearman(weights, moved), np.random.default_rng(0)
-    _, song = np.unique(songs, return_inverse=True)
     rows = [np.flatnonzero(song == number) for number in range(song.max() + 1)]
     drawn = []
     for _ in range(DRAWS):

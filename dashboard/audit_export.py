@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.artifacts import DETECTORS
+from core.storage import harmless
 from dashboard.annotations import Annotation
 
 FACTS = ("path", "song", "source", "split", "label")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what makes a spreadsheet calculate
 
 
 def table(chosen: pd.DataFrame, said: Mapping[str, Sequence[Annotation]], model: str, threshold: float) -> bytes:
@@ -46,14 +46,3 @@ def _words(said: Sequence[Annotation]) -> list[str]:
         [one.made for one in words],
     )
     return [harmless(" | ".join(column)) for column in columns]
-
-
-def harmless(text: str) -> str:
-    """Return a text no spreadsheet calculates.
-
-    Examples
-    --------
-    >>> harmless("=HYPERLINK(1)"), harmless("song-1.wav")
-    ("'=HYPERLINK(1)", 'song-1.wav')
-    """
-    return f"'{text}" if text.startswith(FORMULA) else text

@@ -5,9 +5,10 @@ import pandas as pd
 import streamlit as st
 
 from core.artifacts import Run
+from core.config import Config
 from core.errors import DetectorError, printable
 from core.storage import Array
-from dashboard import attention_maps, clips, components, player, selection, sound, theme
+from dashboard import attention_maps, clips, components, figures_clip, player, selection, sound, theme
 from dashboard.pictures import colour_bar_png, overlay_png, spectrogram_png
 from dashboard.results import Results
 from dashboard.sentences import SPLIT_NAMES, literal
@@ -94,10 +95,21 @@ def facts(clip: pd.Series) -> str:
 
 
 def _listen(run: Run, clip: pd.Series, key: str) -> None:
-    """Show the player; the reconstruction is made audible when it is asked for."""
+    """Show the player, or the picture alone where the sound cannot be had."""
     row, config = int(clip["row"]), run.read_description()[1]
     pictures = (run.log_mel, run.reconstructions)
     original, rebuilt = (clips.array(run, path, row, "explain").astype(np.float32) for path in pictures)
+    try:
+        heard = sound.original(run, clip["path"])
+    except DetectorError:
+        _look(original, config, key)
+        raise
+    _play(run, row, config, heard, (original, rebuilt), key)
+
+
+def _play(run: Run, row: int, config: Config, heard: sound.Sound, pictures: tuple[Array, Array], key: str) -> None:
+    """Show the player; the reconstruction is made audible when it is asked for."""
+    original, rebuilt = pictures
     axes, low = player.log_mel_axes(config, original.shape[1]), -config.spectrogram.top_db
     attention = _attention(run, row, axes, original.shape[1])
     scale = player.Scale(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB")
@@ -110,6 +122,7 @@ def _listen(run: Run, clip: pd.Series, key: str) -> None:
         )  # fmt: skip
 
     place = st.container()
+    tracks = [track("Original", heard, original, "")]
     if st.toggle("Hear the reconstruction", key="hear-reconstruction", persist_state="session"):
         found = sound.reconstruction(run, row)
         louder = f"{-found.level:.1f} dB quieter than that" if found.level < 0 else f"{found.level:.1f} dB louder"
@@ -118,10 +131,18 @@ def _listen(run: Run, clip: pd.Series, key: str) -> None:
             track("Its mel-spectrogram", found.heard, original, "All that the models can hear, turned back to sound."),
             track("Reconstruction", found.rebuilt, rebuilt, f"What the autoencoder keeps: {louder}, as it is."),
         ]
-    else:
-        tracks = [track("Original", sound.original(run, clip["path"]), original, "")]
     with place:
         player.player(tracks, key=f"player-{key}")
+
+
+def _look(original: Array, config: Config, key: str) -> None:
+    """Show the spectrogram of a clip that cannot be heard."""
+    seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
+    st.markdown("**Log-mel spectrogram** · dB below its maximum")
+    st.plotly_chart(
+        figures_clip.spectrogram(original, seconds, rate, top_db), config=theme.CHART_CONFIG, key=f"picture-{key}",
+        alt=f"Log-mel spectrogram of the clip: {-top_db:g} to 0 dB below its maximum",
+    )  # fmt: skip
 
 
 def _attention(run: Run, row: int, axes: player.Axes, frames: int) -> bytes:

@@ -47,6 +47,15 @@ def demo_notice() -> None:
     )
 
 
+def shipped_notice() -> None:
+    """Say what is not in the run that ships, so that nobody looks for it or tries to go on with it (SPEC X4)."""
+    st.info(
+        "**Shipped run:** no audio, no training data here. Detect and every result work; clips cannot be played, and "
+        "commands that a page names are for a run of your own.",
+        icon=":material/package_2:",
+    )
+
+
 def show_error(error: DetectorError) -> None:
     """Say what is wrong and what to do. Paths and problems are shown as plain text, commands ready to copy."""
     with st.container(border=True):

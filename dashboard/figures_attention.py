@@ -189,7 +189,7 @@ def map_chart(
 
 def _sound(decibels: Array, seconds: float) -> go.Heatmap:
     whole = np.clip(np.round(decibels.astype(np.float32)), -127, 0).astype(np.int8)  # 1 dB: a quarter of the payload
-    x = np.linspace(0, seconds, whole.shape[1]).round(3)
+    x = np.linspace(0, seconds, whole.shape[1])  # not rounded: evenly spaced, it is drawn as one small picture
     return go.Heatmap(z=whole, x=x, colorscale="gray", showscale=False, hoverinfo="skip")
 
 

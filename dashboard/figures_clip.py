@@ -30,7 +30,7 @@ def _picture(
     figure = go.Figure(
         go.Heatmap(
             z=whole,
-            x=np.linspace(0, seconds, frames).round(3),
+            x=np.linspace(0, seconds, frames),  # not rounded: evenly spaced, it is drawn as one small picture
             customdata=np.repeat(mel_scale.band_centres(bands, sample_rate).astype(np.int16)[:, None], frames, axis=1),
             colorscale=[
                 [place, colour] for place, colour in zip(np.linspace(0, 1, len(colours)), colours, strict=True)
@@ -68,7 +68,7 @@ def artefacts(hertz: Array, clip: Array, reference: Array, moved: Array, stronge
         (clip, "This clip", theme.ACCENT, 1.2),
     ):
         figure.add_trace(
-            go.Scattergl(
+            go.Scatter(  # these few points need no WebGL, which takes a second to start where there is no GPU
                 x=hertz / 1000, y=values.astype(np.float32), name=name, mode="lines",
                 line={"color": colour, "width": width}, hovertemplate="%{x:.3f} kHz: %{y:.1f} dB",
             )

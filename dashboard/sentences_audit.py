@@ -39,7 +39,7 @@ BROKEN = 0.5  # share of a class called wrongly from which a change defeats a th
 
 def command(run: Run, part: str) -> str:
     """Return what to type to make a part of the audit."""
-    return f"python -m scripts.pipeline run --run {run.name}{MISSING[part]}"
+    return f"python -m scripts.pipeline run --run {'NAME' if run.shipped else run.name}{MISSING[part]}"
 
 
 def of(found: Estimate) -> str:

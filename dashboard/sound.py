@@ -17,7 +17,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import storage
-from core.artifacts import Clip, Run
+from core.artifacts import SHIPPED_REMEDY, Clip, Run
 from core.audio import Header, inspect, read_clip, read_native
 from core.config import Config
 from core.errors import ArtifactError, AudioError, printable
@@ -181,6 +181,8 @@ def _file(run: Run, path: str) -> Path:
 
     A clip may be a link, as `prepare` reads links; links to folders are followed only where a manifest names them.
     """
+    if run.shipped:
+        raise ArtifactError(run.clips_table, "the sound of its clips does not ship with the project", SHIPPED_REMEDY)
     if path not in _clips(run):
         raise ArtifactError(run.clips_table, f"it lists no clip {printable(path)}", "Choose another clip")
     data, _, _ = run.read_description()

@@ -29,7 +29,7 @@ for part, card in sentences_audit.cards(results, audit).items():
             st.code(sentences_audit.command(run, part), language=None, wrap_lines=True)
             continue
         st.caption(card.tested)
-        with st.container(horizontal=True, wrap=False):
+        with st.container(horizontal=True):
             for title, share in card.shares.items():
                 with st.container(gap=None, width="content"):
                     st.metric(title, sentences.percent(share.value))

@@ -4,6 +4,7 @@ python -m scripts.benchmark                        everything: about half an hou
 python -m scripts.benchmark read cnn --rounds 9    some steps
 python -m scripts.benchmark ast --ast FOLDER       with pretrained weights instead of random ones
 python -m scripts.benchmark plan --run mine        the plan's estimate beside a run that is already there
+python -m scripts.benchmark dashboard --run mine   the dashboard in a browser, on that run's rows over and over
 
 The plain way is what tutorials show: librosa one file at a time, float32 PyTorch, ASTFeatureExtractor and ASTModel one
 clip at a time, in a process started the ordinary way. Ours runs as the product does, with the variables that
@@ -43,7 +44,8 @@ from core.models import frames
 from core.phases import prepare
 from core.pipeline import NAMES, execute
 from core.storage import Array
-from scripts import demo
+from scripts import benchmark_dashboard, demo
+from scripts.benchmark_dashboard import TargetRow
 from scripts.benchmark_models import PROBE_FOLDS, PROBE_SONGS, THREADS, ast_extractor, convolutional, embedding
 from scripts.benchmark_rounds import (
     Row,
@@ -73,9 +75,9 @@ class Options:
     """What the command line says."""
 
     rounds: int = 5
-    clips: int = 4000  # of the data set that `memory` makes and `plan` is about
+    clips: int = 4000  # of the data set that `memory` makes, `plan` is about and `dashboard` shows
     ast: str = ""  # folder with pretrained weights; empty: random ones
-    run: str = ""  # name of a run to compare the plan with; empty: make one on demo clips
+    run: str = ""  # to compare the plan with, and to show in the dashboard; empty: a demo run, the newest evaluated
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class PhaseRow:
 class Outcome(NamedTuple):
     """What a step found."""
 
-    rows: Sequence[Row | PhaseRow]
+    rows: Sequence[Row | PhaseRow | TargetRow]
     remarks: tuple[str, ...] = ()
 
 
@@ -323,8 +325,13 @@ def ast(options: Options) -> Outcome:
     return Outcome(*embedding(options.ast, max(PROBE_FOLDS, min(PROBE_SONGS, options.clips // 8)), options.rounds))
 
 
+def dashboard(options: Options) -> Outcome:
+    """Time the dashboard in a browser, on a run's rows repeated to many clips, and measure its memory."""
+    return Outcome(*benchmark_dashboard.measure(options.run, options.clips, options.rounds))
+
+
 STEPS: dict[str, Callable[[Options], Outcome]] = {
-    step.__name__: step for step in (read, memory, cnn, autoencoder, ast, plan)
+    step.__name__: step for step in (read, memory, cnn, autoencoder, ast, plan, dashboard)
 }
 
 
@@ -358,7 +365,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--rounds", type=int, default=Options.rounds, metavar="N", help="repetitions (%(default)s)")
     top.add_argument("--clips", type=int, default=Options.clips, metavar="N", help="of the data set (%(default)s)")
     top.add_argument("--ast", default="", metavar="FOLDER", help="pretrained AST (default: random weights)")
-    top.add_argument("--run", default="", metavar="NAME", help="run to compare the plan with (default: a demo run)")
+    top.add_argument(
+        "--run", default="", metavar="NAME", help="run for `plan` (default: a demo run) and `dashboard` (the newest)"
+    )
     return top
 
 

@@ -1,24 +1,29 @@
-"""The benchmark's step on the dashboard: how long its readers wait, and what ten of them take (DESIGN, issue of U1-U10).
+"""The benchmark's step on the dashboard: how long its readers wait, and what ten of them take (SPEC U).
 
 It is measured in a browser, on an evaluated run whose rows are repeated until there are as many clips as asked for.
 """
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from urllib.parse import urlencode
 
 from core.artifacts import Run, list_runs, open_run
 from core.errors import ArtifactError
 from scripts import benchmark_browser, benchmark_repeated
-from scripts.benchmark_browser import NUMBERS, SOUND, THUMB, Browser, Server
+from scripts.benchmark_browser import NAMES, NUMBERS, ROOT, SOUND, THUMB, Browser, Server
 
 FIRST_PAGE, PAGE, SELECTION, THRESHOLD = 3.0, 1.0, 0.5, 0.5  # seconds, at most
 MEMORY, PEOPLE = 1500.0, 10  # MB with as many people, at most
+MOST_STEPS = 8  # through a list, for one clip that sounds unlike the one before
 ROWS = 8  # of the table of clips that are in sight
-PAGES = ("Overview", "Clips", "Map", "Models", "Audit", "Attention", "Robustness", "Report")
+FIRST = "Overview"
+PAGES = (FIRST, *sorted({file.stem.title() for file in (ROOT / "pages").glob("*.py")} - {FIRST}))
+Work = tuple[float, float]  # seconds of the processor: server, browser
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def evaluated(name: str) -> Run:
     ArtifactError : it is not evaluated, or there is none.
     """
     found = [open_run(name)] if name else list_runs()
-    run = next((run for run in found if run.results_file.exists()), None)
+    run = next((run for run in found if run.results_file.exists() and (name or not run.shipped)), None)
     if run is not None:
         return run
     if name and found[0].description.exists():
@@ -107,29 +112,111 @@ def load() -> str:
 
 def first_page(browser: Browser, artifacts: Path, rounds: int) -> list[TargetRow]:
     """Time the first page of servers that have just been started, in a browser that knows none of its files."""
-    from_start, from_health = [], []
+    healthy, begun = [], []
     for _ in range(rounds):
         browser.forget_files()
         with benchmark_browser.server(artifacts) as server:
-            healthy = server.wait()
-            whole = opened(browser, server)
-        from_start.append(whole)
-        from_health.append(whole - healthy)
+            answered = server.wait()
+            drawn = browser.open(server.address, FIRST)
+        healthy.append(drawn - answered)
+        begun.append(drawn - server.started)
     return [
-        TargetRow("first page, from when the server answers", "s", tuple(from_health), FIRST_PAGE, "its own first run"),
-        TargetRow("… from the start of its process", "s", tuple(from_start), FIRST_PAGE),
+        TargetRow("first page, from the server's first answer", "s", tuple(healthy), FIRST_PAGE, "of cold servers"),
+        TargetRow("… from the start of its process", "s", tuple(begun), FIRST_PAGE, "Python's and Streamlit's too"),
     ]
-
-
-def opened(browser: Browser, server: Server) -> float:
-    """Open the first page; return the seconds from the server's start until it is drawn."""
-    began = browser.now() - server.age()
-    return browser.open(server.address, PAGES[0]) - began
 
 
 def pages(browser: Browser, server: Server, clip: str, rounds: int) -> list[TargetRow]:
     """Time each page, chosen in the sidebar while a clip is selected."""
-    browser.open(f"{server.address}/?{query(clip=clip)}", PAGES[0])
-    order = (*PAGES[1:], PAGES[0])
-    times = [{title: browser.turn_to(title) for title in order} for _ in range(rounds)]
-    return [TargetRow(f"to the page {title}", "s", tuple(row[title] for row in times), PAGE) for title in PAGES]
+    browser.open(address(server, FIRST, clip), FIRST)
+    times: dict[str, list[float]] = {title: [] for title in PAGES}
+    works: dict[str, list[Work]] = {title: [] for title in PAGES}
+    for title in (*PAGES[1:], FIRST) * rounds:
+        with working(browser, server, works[title]):
+            times[title].append(browser.turn_to(title))
+    return [TargetRow(f"to the page {title}", "s", tuple(times[title]), PAGE, work(works[title])) for title in PAGES]
+
+
+def selections(browser: Browser, server: Server, rounds: int) -> list[TargetRow]:
+    """Time the way to another clip's sound and spectrogram: by the table of clips, and by a key on the audit page."""
+    browser.open(address(server, "Clips"), "Clips")
+    works: list[Work] = []
+    chosen = []
+    for number in range(rounds):
+        with working(browser, server, works):
+            chosen.append(browser.click_row("Clips", number % ROWS))
+    rows = _two_rows("a row of Clips to its sound and picture", chosen, SELECTION, None, work(works))
+    browser.open(address(server, "Audit"), "Audit")
+    works, stepped = [], []
+    for _ in range(MOST_STEPS * rounds):
+        with working(browser, server, works):
+            found = browser.press("Audit", "ArrowRight", NAMES, SOUND)
+        if found[0] > 0:  # else a copy of the clip before: it sounds alike
+            stepped.append(found)
+        if len(stepped) == rounds:
+            break
+    return rows + _two_rows("→ on Audit to the next clip's", stepped, SELECTION, None, work(works))
+
+
+def thresholds(browser: Browser, server: Server, rounds: int) -> list[TargetRow]:
+    """Time what follows when the threshold is moved by one step, up and down in turn."""
+    rows: list[TargetRow] = []
+    for title in ("Models", "Audit"):
+        browser.open(address(server, title), title)
+        works: list[Work] = []
+        times = []
+        for number in range(rounds):
+            with working(browser, server, works):
+                key = ("ArrowUp", "ArrowDown")[number % 2]
+                times.append(browser.press(title, key, NUMBERS, NUMBERS, THUMB))
+        rows += _two_rows(f"threshold on {title} to its numbers", times, THRESHOLD, THRESHOLD, work(works))
+    return rows
+
+
+def _two_rows(
+    what: str, times: list[tuple[float, float]], early: float, drawn: float | None, note: str
+) -> list[TargetRow]:
+    if not times:
+        return []
+    firsts, ends = zip(*times, strict=True)
+    return [TargetRow(what, "s", firsts, early, note), TargetRow("… to all that is drawn", "s", ends, drawn)]
+
+
+@contextlib.contextmanager
+def working(browser: Browser, server: Server, works: list[Work]) -> Iterator[None]:
+    """Note the processor time that server and browser take for a block."""
+    before = server.cpu_seconds(), browser.cpu_seconds()
+    yield
+    works.append((server.cpu_seconds() - before[0], browser.cpu_seconds() - before[1]))
+
+
+def work(works: list[Work]) -> str:
+    """Say how much of the processor's time server and browser took: what other programs do makes it no longer."""
+    server, browser = (median(parts) for parts in zip(*works, strict=True))
+    return f"CPU: server {server:.2f} s, browser {browser:.2f} s"
+
+
+def memory(browser: Browser, artifacts: Path, clip: str) -> list[TargetRow]:
+    """Measure a fresh server's memory with nobody, with one person, and with more, each on another page."""
+    with benchmark_browser.server(artifacts) as server:
+        server.wait()
+        taken = [server.memory_mb()]
+        for number in range(PEOPLE):
+            browser.new_tab()
+            title = PAGES[number % len(PAGES)]
+            browser.open(address(server, title, clip), title)
+            taken.append(server.memory_mb())
+    most = max(taken)
+    return [
+        TargetRow("memory of the server, nobody there", "MB", (taken[0],)),
+        TargetRow("… one person on the first page", "MB", (taken[1],)),
+        TargetRow(
+            f"… {PEOPLE} people on all pages", "MB", (most,), MEMORY, f"{most / taken[1]:.2f} times one person's"
+        ),
+    ]
+
+
+def address(server: Server, title: str, clip: str = "") -> str:
+    """Return a page's address, with a clip selected if one is given."""
+    page = "" if title == FIRST else title.lower()
+    return f"{server.address}/{page}" + (f"?{urlencode({'clip': clip})}" if clip else "")

@@ -4,7 +4,6 @@ The copies sound alike; only their scores and places on the map are moved a litt
 a real run. Counts in results.json stay those of the run that was repeated.
 """
 
-import os
 import shutil
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
@@ -238,4 +237,4 @@ def _copy_rest(run: Run, made: Run) -> None:
             shutil.copyfile(file, to)
     checkpoints = run.checkpoint("x").parent
     if checkpoints.is_dir():
-        os.symlink(checkpoints.resolve(), made.checkpoint("x").parent, target_is_directory=True)
+        made.checkpoint("x").parent.symlink_to(checkpoints.resolve(), target_is_directory=True)

@@ -6,6 +6,7 @@ Standard library only.
 
 from __future__ import annotations  # an older Python, too, gets as far as the sentence that refuses it
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -20,12 +21,13 @@ STEPS = {
     "format": ("-m", "ruff", "format", "--check", "."),
     "lint": ("-m", "ruff", "check", "."),
     "types": ("-m", "mypy"),
-    "tests": ("-m", "pytest"),
+    "tests": ("-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"),
 }
 
 
 def main() -> int:
     """Run every step and return 1 when any failed; what follows the command goes to pytest."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # test files run side by side, one to a core
     try:
         environment.prepare(environment.RUNTIME, environment.TESTS)
         outcomes = [_passes(name, *arguments) for name, arguments in _steps(sys.argv[1:]).items()]

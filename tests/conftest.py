@@ -1,7 +1,9 @@
-"""What several test files share: a small run of the whole pipeline, made once."""
+"""What several test files share, made once: a small run of the whole pipeline, a dashboard, a browser."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +12,10 @@ from core.artifacts import Run
 from core.config import Config, with_settings
 from core.data import Place, folders
 from core.pipeline import execute
+from tests import browsing
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 # The real architecture of every model, sizes and schedules cut down to what a test can wait for.
 SMALL = [
@@ -60,6 +66,36 @@ def finished(demo_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run
     run = Run(tmp_path_factory.mktemp("artifacts") / "finished")
     execute(run, small_config(), demo_place)
     return run
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of runs that `address` shows. Each test file puts its own there, under names of its own."""
+    folder = tmp_path_factory.mktemp("shelf") / "artifacts"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(shelf: Path) -> Iterator[str]:
+    """Serve the dashboard and return its address."""
+    with browsing.served(shelf) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def window(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
+    """Start a browser, or skip where there is none; tests ask for `browser`."""
+    with browsing.launched(tmp_path_factory.mktemp("profile")) as window:
+        yield window
+
+
+@pytest.fixture
+def browser(window: "Chrome") -> "Chrome":
+    """Return the browser with an empty page, and nothing complained about yet."""
+    window.get("about:blank")
+    window.get_log("browser")
+    return window
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ FLOORS = (
     {"audio", "models", "metrics", "batches", "front"},
     {"checkpoints", "data", "splits", "explain", "projection", "thresholds", "scope"},
     {"training", "plots", "calibration", "shortcuts", "detector"},
-    {"phases"},
+    {"verdict"},
+    {"phases", "upload"},
     {"estimate"},
     {"pipeline"},
 )

@@ -10,7 +10,7 @@ import pytest
 
 from core.artifacts import Run
 from dashboard import annotations
-from tests import test_browser as shared
+from tests.browsing import complaints, says, too_wide, until, visit
 from tests.invented_run import invent
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (tests/requirements.txt)")
@@ -19,25 +19,19 @@ from selenium.webdriver import ActionChains, Keys  # noqa: E402 - after the chec
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-address, browser = shared.address, shared.browser
-MAIN = "return document.querySelector('[data-testid=stMain]').innerText"
-IDLE = "return document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 FOCUS = "return document.activeElement.getAttribute('aria-label') || document.activeElement.tagName"
 
 
 @pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit browser") / "artifacts"
-    invent(folder, "audited")
-    return folder
+def made(shelf: Path) -> Run:
+    return invent(shelf, "audited")
 
 
 @pytest.fixture
-def run(artifacts: Path) -> Iterator[Run]:
+def run(made: Run) -> Iterator[Run]:
     """Return the run, and leave it without tags."""
-    run = Run(artifacts / "audited")
-    yield run
-    for file in artifacts.glob("audited/annotations.sqlite*"):
+    yield made
+    for file in made.folder.glob("annotations.sqlite*"):
         file.unlink()
 
 
@@ -53,12 +47,7 @@ def focus(browser: "Chrome", key: str, label: str) -> None:
             press(browser, key)
         return bool(browser.execute_script(FOCUS) == label)
 
-    shared.until(there)
-
-
-def says(browser: "Chrome", text: str) -> None:
-    """Wait until the page says something and nothing runs any more."""
-    shared.until(lambda: text in browser.execute_script(MAIN) and browser.execute_script(IDLE))
+    until(there)
 
 
 def kept(run: Run) -> list[tuple[tuple[str, ...], str]]:
@@ -69,15 +58,15 @@ def test_from_the_question_to_the_exported_list_without_a_mouse(
     browser: "Chrome", address: str, run: Run, tmp_path: Path
 ) -> None:
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
-    text = shared.visit(browser, f"{address}/audit?run=audited")
+    text = visit(browser, f"{address}/audit?run=audited")
     assert "Wrong, most confident first" in text
     says(browser, "Clip 1 of")
     press(browser, "5")
     says(browser, "✓ sounds AI")
     focus(browser, "n", "Note")
     press(browser, "1 or 2 notes, right?", Keys.ENTER)
-    shared.until(lambda: kept(run) == [(("sounds AI",), "1 or 2 notes, right?")])
-    shared.until(lambda: browser.execute_script(FOCUS) == "BODY")
+    until(lambda: kept(run) == [(("sounds AI",), "1 or 2 notes, right?")])
+    until(lambda: browser.execute_script(FOCUS) == "BODY")
     press(browser, Keys.ARROW_RIGHT)
     says(browser, "Clip 2 of")
     press(browser, "1")
@@ -85,7 +74,7 @@ def test_from_the_question_to_the_exported_list_without_a_mouse(
     press(browser, "8")
     says(browser, "✓ checked")
     press(browser, "u")
-    shared.until(lambda: ("mislabelled",) in [tags for tags, _ in kept(run)])
+    until(lambda: ("mislabelled",) in [tags for tags, _ in kept(run)])
     press(browser, "a")
     says(browser, "Go on after a tag: on")
     press(browser, "t")
@@ -95,7 +84,7 @@ def test_from_the_question_to_the_exported_list_without_a_mouse(
     press(browser, Keys.ARROW_LEFT)
     says(browser, "✓ speech")
     press(browser, "e")
-    shared.until(lambda: list(tmp_path.glob("*.csv")))
+    until(lambda: list(tmp_path.glob("*.csv")))
     rows = list(csv.DictReader(io.StringIO(next(tmp_path.glob("*.csv")).read_text("utf-8-sig"))))
     assert [row["tags"] for row in rows[:4]] == ["sounds AI", "mislabelled", "speech", ""]
     assert rows[0]["note"] == "1 or 2 notes, right?"
@@ -103,33 +92,33 @@ def test_from_the_question_to_the_exported_list_without_a_mouse(
 
 
 def test_another_list_is_a_key_away_and_the_address_opens_it_again(browser: "Chrome", address: str, run: Run) -> None:
-    shared.visit(browser, f"{address}/audit?run=audited")
+    visit(browser, f"{address}/audit?run=audited")
     focus(browser, "f", "List")
     press(browser, "nearest", Keys.ENTER)
     says(browser, "Clip 1 of 30")
-    shared.until(lambda: browser.execute_script(FOCUS) == "BODY")
+    until(lambda: browser.execute_script(FOCUS) == "BODY")
     press(browser, Keys.ARROW_RIGHT)
     says(browser, "Clip 2 of 30")
-    shared.until(lambda: "clip=" in browser.current_url)
-    shared.visit(browser, browser.current_url)
+    until(lambda: "clip=" in browser.current_url)
+    visit(browser, browser.current_url)
     says(browser, "Clip 2 of 30")
 
 
 def test_space_plays_without_the_cursor_in_the_player(browser: "Chrome", address: str, run: Run) -> None:
-    shared.visit(browser, f"{address}/audit?run=audited")
+    visit(browser, f"{address}/audit?run=audited")
     says(browser, "Clip 1 of")
     browser.execute_script(
         "document.querySelectorAll('.smd-play').forEach(b => b.classList.remove('smd-play'));"
         "const play = document.createElement('button'); play.className = 'smd-play'; window.played = 0;"
         "play.onclick = () => { window.played += 1 }; document.body.append(play)"
     )
-    shared.until(lambda: press(browser, " ") or browser.execute_script("return window.played") > 0)
+    until(lambda: press(browser, " ") or browser.execute_script("return window.played") > 0)
     focus(browser, "n", "Note")
     before = browser.execute_script("return window.played")
     press(browser, "a b")
     assert browser.execute_script("return window.played") == before
     press(browser, Keys.ESCAPE)
-    shared.until(lambda: kept(run) == [((), "a b")])
+    until(lambda: kept(run) == [((), "a b")])
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -137,14 +126,10 @@ def test_space_plays_without_the_cursor_in_the_player(browser: "Chrome", address
 def test_the_audit_fits_and_complains_about_nothing(
     browser: "Chrome", address: str, run: Run, theme: str, width: int
 ) -> None:
-    shared.visit(browser, f"{address}/?run=audited", theme, width)
-    browser.get_log("browser")
-    shared.visit(browser, f"{address}/audit?run=audited", theme, width)
+    visit(browser, f"{address}/audit?run=audited", theme, width)
     says(browser, "Clip 1 of")
-    wider = "const page = document.querySelector('[data-testid=stMain]'); return page.scrollWidth - page.clientWidth"
-    assert browser.execute_script(wider) <= 0
+    assert too_wide(browser) <= 0
     cut = """return [...document.querySelectorAll('[data-testid=stMain] button p')]
         .filter(label => label.scrollWidth > label.clientWidth + 1).map(label => label.innerText)"""
     assert browser.execute_script(cut) == []
-    said = [entry["message"] for entry in browser.get_log("browser")]
-    assert [message for message in said if "/audit/_stcore/" not in message] == []  # Streamlit looks there first
+    assert complaints(browser) == []

@@ -1,27 +1,24 @@
 """The player in a real browser: it loads, seeks, plays, loops, compares, survives reruns, and ends with its page."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.test_browser import BROWSERS, FLAGS, WAIT, healthy, until
+from tests.browsing import ROOT, complaints, look, served, too_wide, until
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (tests/requirements.txt)")
 
-ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGE = f"""
+import sys
+
+sys.path.insert(0, {str(ROOT)!r})
+
 import numpy as np
 import streamlit as st
 
@@ -68,62 +65,26 @@ SOUND = f"{PLAYER} const sounds = [...p.querySelectorAll('audio')];"
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve a page with three players: of two tracks, of one, and of one that is no sound."""
-    streamlit = Path(sys.executable).with_name("streamlit")
-    if not streamlit.exists():
-        pytest.skip("there is no `streamlit` command beside this Python")
-    page = tmp_path_factory.mktemp("player") / "page.py"
-    page.write_text(PAGE, encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(streamlit), "run", str(page), "--server.headless", "true", "--server.port", str(port)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as server:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            until(lambda: healthy(url))
-            yield url
-        finally:
-            server.terminate()
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
-    """Return a headless browser that may sound without being touched first, or skip where there is none."""
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("no Chromium and chromedriver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
-    for flag in (*FLAGS, "--autoplay-policy=no-user-gesture-required", profile):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
-        yield chrome
-    finally:
-        chrome.quit()
+    folder = tmp_path_factory.mktemp("player")
+    (folder / "page.py").write_text(PAGE, encoding="utf-8")
+    with served(folder, str(folder / "page.py")) as url:
+        yield url
 
 
 class Page:
     """The page as one who listens and looks at it uses it."""
 
-    def __init__(self, chrome: "Chrome", address: str, theme: str = "light", width: int = 1280) -> None:
-        scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-        size = {"width": width, "height": 1600, "deviceScaleFactor": 1, "mobile": False}
-        self.chrome = chrome
-        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
-        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        chrome.get(address)
+    def __init__(self, browser: "Chrome", address: str, theme: str = "light", width: int = 1280) -> None:
+        self.browser = browser
+        look(browser, theme, width, height=1600)
+        browser.get(address)
         loaded = "return sounds.length === 2 && sounds.every(sound => sound.readyState >= 1)"
         until(
             lambda: self.script("return document.querySelectorAll('.smd-player').length === 3") and self.sounds(loaded)
         )
 
     def script(self, code: str, before: str = "", player: int = 0) -> Any:  # noqa: ANN401 - whatever the script returns
-        return self.chrome.execute_script(before + code, player)
+        return self.browser.execute_script(before + code, player)
 
     def sounds(self, code: str, player: int = 0) -> Any:  # noqa: ANN401
         return self.script(code, SOUND, player)
@@ -135,23 +96,23 @@ class Page:
         return list(self.script("return [...document.querySelectorAll('audio')].map(sound => !sound.paused)"))
 
     def area(self, player: int = 0) -> Any:  # noqa: ANN401 - a selenium element
-        return self.chrome.find_elements("css selector", ".smd-area")[player]
+        return self.browser.find_elements("css selector", ".smd-area")[player]
 
     def drag(self, start: float, end: float | None = None) -> None:
         """Press the mouse at a second of the first player, drag it to another if one is given, and let go."""
         area = self.area()
-        mouse = webdriver.ActionChains(self.chrome, duration=20).move_to_element_with_offset(area, *at(area, start))
+        mouse = webdriver.ActionChains(self.browser, duration=20).move_to_element_with_offset(area, *at(area, start))
         mouse.click_and_hold()
         if end is not None:
             mouse.move_to_element_with_offset(area, *at(area, end))
         mouse.release().perform()
 
     def press(self, key: str) -> None:
-        webdriver.ActionChains(self.chrome).send_keys(key).perform()
+        webdriver.ActionChains(self.browser).send_keys(key).perform()
 
     def click(self, text: str) -> None:
         found = "[...document.querySelectorAll('button')].find(e => e.innerText.includes(arguments[1]))"
-        until(lambda: self.chrome.execute_script(f"const found = {found}; found?.click(); return found", 0, text))
+        until(lambda: self.browser.execute_script(f"const found = {found}; found?.click(); return found", 0, text))
 
 
 def at(area: Any, second: float) -> tuple[int, int]:  # noqa: ANN401 - a selenium element
@@ -160,17 +121,16 @@ def at(area: Any, second: float) -> tuple[int, int]:  # noqa: ANN401 - a seleniu
 
 
 @pytest.fixture
-def page(chrome: "Chrome", address: str) -> Page:
-    return Page(chrome, address)
+def page(browser: "Chrome", address: str) -> Page:
+    return Page(browser, address)
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_a_player_loads_its_sounds_and_fits(chrome: "Chrome", address: str, theme: str, width: int) -> None:
-    page = Page(chrome, address, theme, width)
+def test_a_player_loads_its_sounds_and_fits(browser: "Chrome", address: str, theme: str, width: int) -> None:
+    page = Page(browser, address, theme, width)
     assert page.sounds("return sounds.map(sound => sound.duration)") == pytest.approx([5.0, 5.0], abs=0.01)
     assert page.sounds("return sounds.map(sound => sound.autoplay)") == [False, False]
-    wider = "const page = document.querySelector('[data-testid=stMain]'); return page.scrollWidth - page.clientWidth"
-    assert page.script(wider) <= 0
+    assert too_wide(browser) <= 0
     ink, ground = page.script(
         "return [getComputedStyle(p).color, getComputedStyle(document.querySelector('.stApp')).backgroundColor]", PLAYER
     )
@@ -178,7 +138,7 @@ def test_a_player_loads_its_sounds_and_fits(chrome: "Chrome", address: str, them
         "light": ("rgb(29, 39, 48)", "rgb(255, 255, 255)"), "dark": ("rgb(230, 234, 238)", "rgb(14, 17, 23)"),
     }[theme]  # fmt: skip
     assert page.script("return p.querySelector('.smd-picture').naturalWidth", PLAYER) == 157
-    assert [entry["message"] for entry in chrome.get_log("browser")] == []
+    assert complaints(browser) == []
 
 
 def test_a_click_goes_there_and_arrows_go_half_a_second(page: Page) -> None:
@@ -208,8 +168,7 @@ def test_a_dragged_stretch_is_repeated_until_escape(page: Page) -> None:
     assert page.playing() == [False] * 4
     assert page.position() == pytest.approx(1.0, abs=0.02)
     page.press(" ")
-    page.chrome.set_script_timeout(WAIT)
-    seen = page.chrome.execute_async_script(HEARD_UNTIL_REPEATED_TWICE)
+    seen = page.browser.execute_async_script(HEARD_UNTIL_REPEATED_TWICE)
     assert min(seen) > 0.95
     assert max(seen) < 1.6  # by a frame or two at most; the stretch ends at 1.3
     assert sum(later < before for before, later in pairwise(seen)) == 2
@@ -229,7 +188,7 @@ def test_a_number_switches_the_track_at_the_same_position(page: Page) -> None:
     assert page.script("return p.querySelector('.smd-caption').textContent", PLAYER) == HOSTILE
     pressed = "return [...p.querySelectorAll('.smd-top .smd-choice button')].map(b => b.getAttribute('aria-pressed'))"
     assert page.script(pressed, PLAYER) == ["false", "true"]
-    assert page.chrome.find_elements("css selector", "img[src=x]") == []
+    assert page.browser.find_elements("css selector", "img[src=x]") == []
 
 
 def test_only_one_player_sounds_at_a_time(page: Page) -> None:

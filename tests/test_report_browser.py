@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,19 +10,19 @@ import pytest
 
 from core.artifacts import Run
 from dashboard import report
-from tests import test_browser as shared
 from tests import test_report as written
+from tests.browsing import complaints, look, until, visit
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-address, browser, made = shared.address, shared.browser, written.made
+made = written.made
 A4 = (595, 842)  # points
 
 
 @pytest.fixture(scope="module")
-def artifacts(made: Run) -> Path:
-    return made.folder.parent
+def run(made: Run, shelf: Path) -> Run:
+    return Run(shutil.copytree(made.folder, shelf / made.name))
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +33,10 @@ def file(made: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(browser: "Chrome", file: Path, theme: str = "light", width: int = 1280) -> None:
-    """Open the file in a theme and width; forget what the browser complained about before."""
-    browser.get_log("browser")
-    scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    """Open the file in a theme and width."""
+    look(browser, theme, width)
     browser.get(file.as_uri())
-    shared.until(lambda: browser.execute_script("return document.readyState") == "complete")
+    until(lambda: browser.execute_script("return document.readyState") == "complete")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -50,7 +47,7 @@ def test_it_opens_from_disk_and_fits_in_any_theme(browser: "Chrome", file: Path,
     assert browser.execute_script(wider) <= 0
     colours = "const look = getComputedStyle(document.documentElement); return [look.color, look.backgroundColor]"
     assert browser.execute_script(colours) == ["rgb(27, 31, 36)", "rgb(255, 255, 255)"]
-    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    assert complaints(browser) == []
 
 
 def test_nothing_is_fetched_and_every_picture_is_drawn(browser: "Chrome", file: Path) -> None:
@@ -66,7 +63,7 @@ def test_nothing_is_fetched_and_every_picture_is_drawn(browser: "Chrome", file: 
 def test_every_example_can_be_heard(browser: "Chrome", file: Path) -> None:
     opened(browser, file)
     lengths = "return [...document.querySelectorAll('audio')].map(sound => sound.duration)"
-    shared.until(lambda: all(length and length > 0 for length in browser.execute_script(lengths)))
+    until(lambda: all(length and length > 0 for length in browser.execute_script(lengths)))
     heard = browser.execute_script(lengths)
     assert len(heard) >= 6
     assert all(length == pytest.approx(5, abs=0.1) for length in heard)
@@ -88,15 +85,15 @@ def test_it_prints_on_a4_paper_and_cuts_nothing_off(browser: "Chrome", file: Pat
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
-def test_the_page_hands_the_report_over(browser: "Chrome", address: str, made: Run, tmp_path: Path) -> None:
+def test_the_page_hands_the_report_over(browser: "Chrome", address: str, run: Run, tmp_path: Path) -> None:
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
-    shared.visit(browser, f"{address}/report?run={made.name}")
+    visit(browser, f"{address}/report?run={run.name}")
     frame = browser.find_element("css selector", "iframe[title]")
     browser.switch_to.frame(frame)
     assert "What may not be claimed" in browser.execute_script("return document.body.innerText")
     browser.switch_to.default_content()
     browser.find_element("css selector", "[data-testid=stDownloadButton] button").click()
-    shared.until(lambda: list(tmp_path.glob("*.html")))
+    until(lambda: list(tmp_path.glob("*.html")))
     (found,) = tmp_path.glob("synthetic-music-detector-evaluated-*.html")
     opened(browser, found)
     assert "Listening examples" in browser.execute_script("return document.body.innerText")

@@ -235,7 +235,7 @@ def _predictions(evidence: Evidence) -> list[list[Any]]:
             clip.split,
             LABELS[clip.label],
             name,
-            f"{p:.8g}",
+            f"{p:.9g}",  # tells every float32 from the next
             LABELS[int(p >= evidence.thresholds[name])],
         ]
         for name, values in evidence.probabilities.items()
