@@ -58,6 +58,10 @@ DETECTORS = {
 ADDITIONS = ("fine_spectrum", "three_way")  # beyond the prescribed four (SPEC V)
 FORMAT = 1  # of the run folder; a run of another format is refused
 RESULTS_FORMAT = 2  # of results.json
+SHIPPED_REMEDY = (
+    "This run ships with the project: no audio and no training data are here, so nothing in it can be made again. Make "
+    "a run of your own with `python -m scripts.pipeline run --human DIR --ai DIR --run NAME`"
+)
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -162,6 +166,7 @@ class Run:
         self.artefact_reference = self.features("artefact_reference.npy")
         self.map = self.features("map.npz")
         self.scope = self.features("scope.npz")  # what is the run's kind of sound (core.scope)
+        self.card = folder / "MODEL_CARD.md"  # of a run that ships: weights and results, no audio, no training data
         self.annotations = folder / "annotations.sqlite"
         self.work = folder / "work"
 
@@ -169,6 +174,11 @@ class Run:
     def name(self) -> str:
         """The run's name, as `--run` takes it."""
         return self.folder.name
+
+    @property
+    def shipped(self) -> bool:
+        """Whether this is a run as it ships: it answers and shows its results, and cannot be gone on with."""
+        return self.card.exists()
 
     def features(self, name: str) -> Path:
         """Path of an array file that phases hand to one another."""
@@ -203,7 +213,9 @@ class Run:
         return self.folder / "phases" / f"{phase}.lock"
 
     def remedy(self, phase: str) -> str:
-        """Return the command that makes a phase's files."""
+        """Return the command that makes a phase's files; of a run that ships, that there is none."""
+        if self.shipped:
+            return SHIPPED_REMEDY
         return f"Run `python -m scripts.pipeline run --run {self.name} --only {phase}`"
 
     def relative(self, path: Path) -> str:
@@ -284,13 +296,13 @@ class Run:
         return storage.read_npz(path, ["copies"], self.remedy(phase))["copies"]
 
     def read_splits(self, path: Path, phase: str, prefix: str = "") -> storage.Array:
-        """Return an array that a file holds as train, val and test, in row order."""
+        """Return an array that a file holds as train, val and test, in row order; float16 comes as float32."""
         names = [f"{prefix}{split}" for split in SPLITS]
         arrays = storage.read_npz(path, names, self.remedy(phase))
         joined = np.concatenate([arrays[name] for name in names])
         if not np.isfinite(joined).all():
             raise ArtifactError(path, "damaged: it holds numbers that are not finite", self.remedy(phase))
-        return joined
+        return joined.astype(np.float32) if joined.dtype == np.float16 else joined
 
     def split_arrays(self, clips: Sequence[Clip], values: storage.Array, prefix: str = "") -> dict[str, storage.Array]:
         """Return an array in row order as train, val and test: the form `read_splits` reads."""

@@ -48,5 +48,5 @@ class ResourceError(DetectorError):
 
 def printable(name: str, limit: int = 300) -> str:
     """Return a file name that cannot disturb a terminal: control and direction characters escaped, long ones cut."""
-    safe = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in name)
+    safe = name if name.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in name)
     return safe if len(safe) <= limit else f"{safe[: limit // 2]}…{safe[-limit // 2 :]}"

@@ -14,8 +14,10 @@ def progress(items: Iterable[Item], description: str, total: int | None = None) 
 
     Without a description there is no bar: for steps too short for one.
     """
+    if not description:
+        yield from items
+        return
     terminal = sys.stderr.isatty()
     yield from tqdm(
-        items, desc=description, total=total, mininterval=0.1 if terminal else 10.0, leave=terminal,
-        ascii=not terminal, disable=not description,
-    )  # fmt: skip
+        items, desc=description, total=total, mininterval=0.1 if terminal else 10.0, leave=terminal, ascii=not terminal
+    )

@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 
 MAX_ARRAY_BYTES = 64 * 2**30  # an archive that claims more is refused before anything is allocated
 _PARTIAL = ".partial"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what makes a spreadsheet calculate
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -94,6 +95,17 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     writer.writerow(header)
     writer.writerows(rows)
     write_atomic(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+
+
+def harmless(text: str) -> str:
+    """Return a cell's text so that no spreadsheet calculates it.
+
+    Examples
+    --------
+    >>> harmless("=HYPERLINK(1)"), harmless("song-1.wav")
+    ("'=HYPERLINK(1)", 'song-1.wav')
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def read_csv(path: Path, header: Sequence[str], remedy: str) -> list[dict[str, str]]:

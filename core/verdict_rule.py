@@ -64,9 +64,9 @@ def read_rule(run: Run, results: Results) -> Rule:
     try:
         found = results["verdict"]
         models = {name: _song_rule(found["models"][name]) for name in DETECTORS}
-        numbers = (float(found[name]) for name in ("max_error", "hop_seconds", "max_outside"))
-        rule = Rule(found["detector"], *numbers, models=models)
-        rule.models[rule.detector]
+        wrong, hop, outside = (float(found[name]) for name in ("max_error", "hop_seconds", "max_outside"))
+        rule = Rule(str(found["detector"]), wrong, hop, outside, models)
+        models[rule.detector]
     except (KeyError, TypeError, ValueError) as error:
         problem = "made by another version: it holds no rule for whole songs"
         raise ArtifactError(run.results_file, problem, run.remedy("evaluate")) from error
@@ -91,8 +91,8 @@ def read_scope(run: Run) -> Scope:
     arrays = storage.read_npz(run.scope, Scope._fields, remedy)
     if not all(np.isfinite(part).all() for part in arrays.values()):
         raise ArtifactError(run.scope, "damaged: it holds numbers that are not finite", remedy)
-    scope = Scope(**arrays)
-    return scope._replace(least_noise=float(scope.least_noise), most_unlike=float(scope.most_unlike))
+    values: dict[str, Any] = {name: part if part.ndim else float(part) for name, part in arrays.items()}
+    return Scope(**values)
 
 
 def judged_scope(found: Sequence[ScopeResult], max_outside: float) -> ScopeAnswer:

@@ -1,7 +1,5 @@
 """Which run answers, told without loading a model."""
 
-from pathlib import Path
-
 from core import storage
 from core.artifacts import ROOT, Run, list_runs, open_run
 from core.detector import CHECKPOINTS

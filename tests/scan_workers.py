@@ -1,0 +1,21 @@
+"""What stands in for the models in a scan's processes: quick to load, and able to crash."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def begin(folder: Path) -> None:
+    """Load nothing."""
+
+
+def crash_or_echo(path: Path) -> dict[str, Any]:
+    """Answer a file with its name; one named crash.wav ends the process as a broken decoder would."""
+    if path.name == "crash.wav":
+        os._exit(139)
+    return {"file": str(path)}
+
+
+def refuse(path: Path) -> dict[str, Any]:
+    """Answer as a process does that could not load its models."""
+    return {"error": {"run": ("cnn_best.pth", "damaged", "Run it again")}}

@@ -1,0 +1,160 @@
+"""An upload costs what it may cost, whatever it claims to be, and nothing of it is left behind."""
+
+import io
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from core.audio import read_song
+from core.config import AudioConfig
+from core.errors import AudioError
+from core.upload_guard import MAX_BYTES, Bounds, decoded
+from tests import hostile_audio
+
+AUDIO = AudioConfig()
+# An upload is bytes, so it can be no folder or pipe; silence is found where windows are cut
+HOSTILE = [
+    case for case in hostile_audio.CASES if case.outcome.split(":")[0] not in ("path", "silence", "warns", "reads")
+]
+LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="no other system bounds a process's memory as asked")
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder in which everything temporary is made, empty."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def decoder(code: str) -> Sequence[str]:
+    """Return a decoder that does something else; its folder is `folder`."""
+    return (sys.executable, "-c", f"import sys, time; folder = sys.argv[1]; {code}")
+
+
+def refusal(content: bytes, name: str = "song.wav", **more: object) -> AudioError:
+    with pytest.raises(AudioError) as caught, decoded(content, name, AUDIO, **more):  # type: ignore[arg-type]
+        pass
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("container", "rate", "channels"), [("WAV", 44_100, 2), ("FLAC", 16_000, 1), ("OGG", 48_000, 2), ("MP3", 44_100, 1)]
+)
+def test_the_sound_of_an_upload_is_that_of_the_file(container: str, rate: int, channels: int, tmp_path: Path) -> None:
+    subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}.get(container, "PCM_16")
+    content = hostile_audio.encoded(container, subtype, seconds=3.0, rate=rate, channels=channels)
+    path = tmp_path / f"song.{container.lower()}"
+    path.write_bytes(content)
+    with decoded(content, path.name, AUDIO) as found:
+        heard, heard_rate = sf.read(found.path, dtype="float32")
+    clip = read_song(path, AUDIO)
+    np.testing.assert_array_equal(heard, clip.waveform)
+    assert heard_rate == AUDIO.sample_rate
+    assert (found.format, found.native_rate, found.channels) == (container, rate, channels)
+    assert (found.seconds, found.warnings) == (len(heard) / heard_rate, clip.warnings)
+
+
+def test_nothing_of_an_upload_is_left_and_meanwhile_only_its_owner_may_read_it(temporary: Path) -> None:
+    with decoded(hostile_audio.encoded("FLAC"), "../../secret name.flac", AUDIO) as found:
+        files = [path for path in temporary.rglob("*") if path.is_file()]
+        assert not any("secret" in str(path) for path in files)
+        if os.name == "posix":
+            assert stat.S_IMODE(found.path.parent.stat().st_mode) == 0o700
+            assert stat.S_IMODE((found.path.parent / "upload").stat().st_mode) == 0o600
+    assert list(temporary.iterdir()) == []
+
+
+def test_nothing_is_left_when_the_reader_goes_away_in_the_middle(temporary: Path) -> None:
+    def gone(_share: float) -> None:
+        raise KeyboardInterrupt
+
+    slow = decoder("open(folder + '/declared.json', 'w').write('60'); time.sleep(60)")
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), decoded(b"RIFF", "a.wav", AUDIO, gone, child=slow):
+        pass
+    assert time.monotonic() - began < 10
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_decoder_that_takes_too_long_is_ended(temporary: Path) -> None:
+    began = time.monotonic()
+    error = refusal(b"RIFF", bounds=Bounds(min_seconds=0.5), child=decoder("time.sleep(60)"))
+    assert error.code == "too_slow"
+    assert time.monotonic() - began < 10
+    assert list(temporary.iterdir()) == []
+
+
+def test_time_grows_with_the_declared_length_up_to_the_longest_that_is_read() -> None:
+    bounds = Bounds()
+    assert [bounds.seconds(length) for length in (0, 60, 180, 3600)] == [15, 15, 30, 600]
+    lies = decoder("open(folder + '/declared.json', 'w').write('1e300'); time.sleep(60)")
+    error = refusal(b"RIFF", bounds=Bounds(min_seconds=0.3, seconds_per_minute=0.01), child=lies)
+    assert "than the 1 s allowed" in error.problem  # an hour's worth: 0.6 s
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["sys.exit(3)", "import os; os.kill(os.getpid(), 9)", "open(folder + '/outcome.json', 'w').write('[1')"],
+)
+def test_a_decoder_that_dies_becomes_a_sentence(code: str, temporary: Path) -> None:
+    error = refusal(b"RIFF", "a.wav", child=decoder(code))
+    assert error.code == "crashed"
+    assert "\n" not in str(error)
+    assert list(temporary.iterdir()) == []
+
+
+@LIMITED
+def test_a_decoder_that_wants_more_memory_than_it_may_have_becomes_a_sentence(temporary: Path) -> None:
+    error = refusal(hostile_audio.encoded("WAV"), bounds=Bounds(memory=64 * 2**20))
+    assert error.code in ("memory", "crashed")
+    greedy = (
+        "from pathlib import Path; from core import upload_guard; "
+        "upload_guard._written = lambda *_: bytearray(2**30); sys.exit(upload_guard._child(folder))"
+    )
+    error = refusal(b"RIFF", child=decoder(greedy))
+    assert (error.code, "512 MB" in error.problem) == ("memory", True)
+    assert list(temporary.iterdir()) == []
+
+
+@LIMITED
+def test_an_hour_of_many_channels_is_decoded_within_the_bound() -> None:
+    file = io.BytesIO()
+    with sf.SoundFile(file, "w", 8_000, 8, "PCM_16", format="FLAC") as out:
+        for _ in range(20):
+            out.write(np.zeros((60 * 8_000, 8), np.int16))
+    with decoded(file.getvalue(), "a.flac", AUDIO) as found:
+        assert found.seconds == pytest.approx(1200)
+
+
+def test_too_many_bytes_are_refused_before_anything_is_written(temporary: Path) -> None:
+    error = refusal(bytes(MAX_BYTES + 1))
+    assert (error.code, "25 MB" in error.problem) == ("too_large", True)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_suffix_that_belongs_to_another_format_is_said() -> None:
+    with decoded(hostile_audio.encoded("FLAC"), "song.mp3", AUDIO) as found:
+        assert found.warnings == ("extension",)
+
+
+def test_the_decoder_loads_neither_models_nor_signal_libraries() -> None:
+    names = ("torch", "librosa", "scipy", "transformers")
+    code = f"import sys, core.upload_guard; print([name for name in {names} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("case", HOSTILE[::7], ids=lambda case: case.name)
+def test_hostile_files_are_refused_as_they_are_without_the_child(case: hostile_audio.Case, tmp_path: Path) -> None:
+    path = case.make(tmp_path)
+    error = refusal(path.read_bytes(), path.name)
+    assert (error.code, error.path) == (case.outcome, path.name)
+    assert str(tmp_path) not in str(error)
