@@ -15,6 +15,7 @@ from dashboard import components, data, selection  # noqa: E402
 PAGES = ROOT / "pages"
 NAVIGATION = {
     "overview": "summarize",
+    "detect": "graphic_eq",
     "clips": "library_music",
     "map": "scatter_plot",
     "models": "monitoring",
@@ -39,6 +40,8 @@ try:
     components.selected_clip()
     if data.is_demo(data.current_run()):
         components.demo_notice()
+    if data.current_run().shipped:
+        components.shipped_notice()
     page.run()
 except DetectorError as error:
     components.show_error(error)
