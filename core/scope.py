@@ -90,4 +90,3 @@ def measure(scope: Scope, grain: Floats) -> ScopeResult:
     apart = np.sqrt(np.square(scope.training - standard @ scope.directions).sum(axis=1))
     nearest = float(np.sort(apart)[:NEAREST].mean())
     return ScopeResult(noise / scope.least_noise, nearest / scope.most_unlike)
-

@@ -25,7 +25,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from core.artifacts import Run, open_run
+from core.artifacts import SHIPPED_REMEDY, Run, open_run
 from core.config import Config, with_settings
 from core.data import Place, folders, manifest
 from core.device import choose_device
@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; run the same command again to go on"))
     try:
         run = open_run(options.run)
+        if run.shipped:
+            raise ArtifactError(f"--run {run.name}", "it is the run that ships", SHIPPED_REMEDY)
         place, config, demo = work_of(options, run)
         if options.command == "plan":
             print_plan(run, config, place)

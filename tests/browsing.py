@@ -91,7 +91,7 @@ def until(condition: Callable[[], object]) -> None:
     """Wait until something is so, or fail."""
     end = time.monotonic() + WAIT
     while not condition():
-        assert time.monotonic() < end, "the dashboard did not come up"
+        assert time.monotonic() < end, f"waited {WAIT:g} s in vain"
         time.sleep(0.1)
 
 

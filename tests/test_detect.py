@@ -54,6 +54,7 @@ def run_detect(*arguments: object) -> int:
 
 
 def test_folders_and_globs_stand_for_their_sound_files_each_once(clips: Path) -> None:
+    (clips / "a folder.wav").mkdir()
     names = ["0.wav", "2.wav", "deeper/1.wav", "deeper/3.wav"]
     assert [path.relative_to(clips).as_posix() for path in detect.find([str(clips)])] == names
     again = detect.find([str(clips / "2.wav"), str(clips), str(clips / "deeper" / ".." / "2.wav")])
@@ -224,9 +225,10 @@ def test_a_line_that_a_kill_left_half_written_is_forgotten(tmp_path: Path) -> No
     log = Log(path, "run")
     assert [key in log for key in keys] == [True, True, False]
     log.add(keys[2], {"file": "again"})
+    log.close()
+    log = Log(path, "run")
     assert [log.read(key)["file"] for key in keys] == [keys[0].path, keys[1].path, "again"]
     log.close()
-    assert lines(path) == 3
 
 
 @pytest.mark.parametrize("content", [b"RIFF\x04\0\0\0WAVE", b'{"path": 3}\n', b"my notes\n", b"[]"])

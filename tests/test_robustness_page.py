@@ -96,9 +96,7 @@ def test_a_link_to_a_detector_there_is_not_opens_the_headline_one(run: Run, resu
     assert opened(model="oracle").selectbox(key="model").value == results.headline.key
 
 
-@pytest.mark.parametrize(
-    ("key", "said"), [("sources_by", "AUC against the other"), ("changes_by", "**AUC of the")]
-)
+@pytest.mark.parametrize(("key", "said"), [("sources_by", "AUC against the other"), ("changes_by", "**AUC of the")])
 def test_auc_can_be_asked_for_instead_of_errors(run: Run, key: str, said: str) -> None:
     app = opened()
     assert said not in words(app)

@@ -107,6 +107,18 @@ def test_a_clip_of_the_run_gets_what_the_pipeline_gave_it(judge: Judge, finished
             assert window.probabilities[name] == known[clip.path, name], (clip.path, name)
 
 
+def test_the_models_are_always_asked_about_eight_windows(
+    judge: Judge, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fewer at a time the arithmetic of a large transformer takes other paths, and answers move."""
+    counts: list[int] = []
+    read = judge.detector.read
+    monkeypatch.setattr(judge.detector, "read", lambda seen, label: counts.append(len(seen)) or read(seen, label))
+    judge.judge(write(tmp_path / "a.wav", noise(5)))
+    judge.judge(song, DetectConfig(hop_seconds=1.0))
+    assert counts == [8] * 4
+
+
 def test_a_window_sounds_the_same_whatever_stands_beside_it(judge: Judge, song: Path, tmp_path: Path) -> None:
     whole = read_song(song, AUDIO).waveform
     second = judge.judge(write(tmp_path / "a.wav", windows(whole, AUDIO, 2.5)[1]))

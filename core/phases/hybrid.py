@@ -44,7 +44,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         recipe = config.hybrid.three_way if name == "three_way" else config.hybrid.recipe
         training = Training.of(run, config, fingerprint, name, recipe)
         models[name] = _train(training, dataset, branches[:count], device)
-        outputs = _outputs(models[name], [values for values, _ in branches[:count]], device)
+        outputs = fusion_outputs(models[name], [values for values, _ in branches[:count]], device)
         arrays |= {f"{name}_{key}": values for key, values in outputs.items()}
         files += training.files
     if config.hybrid.end_to_end:
@@ -77,7 +77,7 @@ def _train(training: Training, dataset: Dataset, branches: Sequence[Branch], dev
     return model
 
 
-def _outputs(model: Fusion, branches: Sequence[Array], device: Device) -> dict[str, Array]:
+def fusion_outputs(model: Fusion, branches: Sequence[Array], device: Device) -> dict[str, Array]:
     """Return, per clip: probability, fusion weights, fused vector, and the probability with each branch removed.
 
     A branch is removed by putting the training split's mean in its place: it then says the same of every clip.

@@ -1,0 +1,170 @@
+"""The run that ships is small, silent about the machine that made it, and answers as the run it was made from."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core import checkpoints, storage
+from core.artifacts import DETECTORS, PREDICTION_COLUMNS, Run
+from core.audio import SUFFIXES
+from core.data import Place
+from core.detector import CHECKPOINTS, Detector
+from core.errors import ArtifactError, ConfigError
+from core.front_end import Pictures
+from core.storage import Array
+from core.verdict import Judge
+from core.verdict_rule import limits
+from scripts import pipeline, ship, ship_card
+
+
+@pytest.fixture(scope="module")
+def shipped(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return ship.ship(finished, tmp_path_factory.mktemp("shipped") / "pretrained")
+
+
+def probabilities(run: Run) -> dict[str, Array]:
+    rows = storage.read_csv(run.predictions, PREDICTION_COLUMNS, "")
+    return {name: np.array([float(r["probability"]) for r in rows if r["model"] == name]) for name in DETECTORS}
+
+
+def pictures(run: Run, rows: slice) -> list[Pictures]:
+    parts = run.read_dataset().log_mel, np.load(run.filterbank), np.load(run.fine_spectrum)
+    return [Pictures(*one) for one in zip(*(part[rows] for part in parts), strict=True)]
+
+
+def test_it_fits_into_the_repository_and_holds_no_sound(shipped: Run) -> None:
+    files = ship.sizes(shipped)
+    assert sum(files.values()) < ship.MAX_BYTES
+    assert not [name for name in files if Path(name).suffix.lower() in SUFFIXES]
+    assert not [name for name in files if "dataset" in name or "filterbank" in name or "reconstruction" in name]
+
+
+def test_no_text_in_it_names_a_folder_of_the_machine(shipped: Run, finished: Run, demo_place: Place) -> None:
+    texts = [path for path in shipped.folder.rglob("*") if path.suffix in ship.TEXTS]
+    assert len(texts) > 8
+    for path in texts:
+        text = path.read_text(encoding="utf-8")
+        assert str(demo_place.root) not in text
+        assert str(finished.folder.parent) not in text
+        assert not re.search(r"[\"',](?:/|[A-Z]:\\)", text), path
+
+
+def test_a_text_that_names_such_a_folder_stops_it(
+    finished: Run, demo_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ship, "_evaluate", lambda *_: None)  # the slow part
+    run = Run(shutil.copytree(finished.folder, tmp_path / "leaky"))
+    with run.skipped_table.open("a", encoding="utf-8") as file:
+        file.write(f"a.wav,undecodable,see {demo_place.root}/a.wav\n")
+    with pytest.raises(ArtifactError, match="names a folder of this machine"):
+        ship.ship(run, tmp_path / "pretrained")
+    assert not (tmp_path / "pretrained").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_judge_answers_from_the_folder_alone(shipped: Run, demo_place: Place) -> None:
+    clip = demo_place.root / shipped.read_clips()[-1].path
+    verdict = Judge(shipped, threads=1).judge(clip)
+    assert set(verdict.by_detector) == set(DETECTORS)
+    assert verdict.run.name == "pretrained"
+
+
+def test_rounding_moves_no_probability_by_much(shipped: Run, finished: Run) -> None:
+    before, after = probabilities(finished), probabilities(shipped)
+    rounding = shipped.read_results()["shipped"]["rounding"]
+    for name in DETECTORS:
+        moved = np.abs(before[name] - after[name]).max()
+        assert moved < 0.05
+        assert moved == pytest.approx(rounding[name]["largest_change"], abs=1e-6)
+    assert max(np.abs(before[name] - after[name]).max() for name in DETECTORS) > 0, "nothing was rounded"
+
+
+def test_its_predictions_are_those_of_the_weights_that_ship(shipped: Run, finished: Run) -> None:
+    found = Detector(shipped).read(pictures(finished, slice(0, 16)), label="")
+    for name, expected in probabilities(shipped).items():
+        np.testing.assert_allclose(found[name], expected[:16], atol=0.003)  # bfloat16 by other batches
+
+
+def test_rounded_weights_come_back_in_float32_within_half_a_step(shipped: Run, finished: Run) -> None:
+    for name in CHECKPOINTS:
+        model, _ = checkpoints.load(shipped.checkpoint(f"{name}_best"), "")
+        exact, _ = checkpoints.load(finished.checkpoint(f"{name}_best"), "")
+        for key, weight in exact.state_dict().items():
+            rounded = model.state_dict()[key]
+            assert rounded.dtype == weight.dtype
+            if weight.ndim < 2:
+                assert torch.equal(rounded, weight), f"{name} {key}"
+                continue
+            step = weight.abs().amax(dim=-1, keepdim=True) / 127
+            assert bool(((rounded - weight).abs() <= 0.501 * step + 1e-7).all()), f"{name} {key}"
+
+
+def test_only_the_largest_matrices_take_eight_bits(shipped: Run) -> None:
+    weights = checkpoints.read(shipped.checkpoint("ae_multitask_best"), "")["weights"]
+    assert {name for name, value in weights.items() if isinstance(value, dict)} == {
+        "to_latent.weight", "from_latent.weight",
+    }  # fmt: skip
+    assert all(value.dtype == torch.float32 for value in weights.values()
+               if isinstance(value, torch.Tensor) and value.ndim == 1)  # fmt: skip
+
+
+def test_the_card_says_what_the_results_say(shipped: Run, finished: Run) -> None:
+    results, card = shipped.read_results(), shipped.card.read_text(encoding="utf-8")
+    materials = ship_card.material(finished.read_clips(), None)
+    assert card == ship_card.model_card(results, materials)
+    for model in results["models"].values():
+        assert f"{model['test']['roc_auc']:.3f}" in card
+    for sentence in limits(results):
+        assert sentence.split("(")[0] in card.replace("\\", "")
+    results["models"]["cnn"]["test"]["roc_auc"] = 0.123
+    assert "0.123" in ship_card.model_card(results, materials)
+
+
+def test_what_is_taken_over_is_the_runs_own_and_is_named(shipped: Run, finished: Run) -> None:
+    results, original = shipped.read_results(), finished.read_results()
+    for name in ("robustness", "shortcuts", "reconstruction"):
+        assert results[name] == original[name]
+        assert name in results["shipped"]["taken_over"]
+        assert name in shipped.card.read_text(encoding="utf-8")
+    assert "--run pretrained" not in json.dumps(results)
+
+
+def test_licences_are_those_of_the_manifest(finished: Run, tmp_path: Path) -> None:
+    clips, manifest = finished.read_clips(), tmp_path / "manifest.csv"
+    manifest.write_text(f"path,origin,licence\n{clips[0].path},here|there,CC0\n", encoding="utf-8")
+    found = ship_card.material(clips, manifest)
+    assert sum(one.clips for one in found) == len(clips)
+    assert [(one.origin, one.clips) for one in found if one.licence == "CC0"] == [("here|there", 1)]
+    assert {one.licence for one in found} == {"CC0", ship_card.UNKNOWN}
+
+
+def test_it_cannot_be_gone_on_with_and_says_so(shipped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(shipped.folder.parent))
+    with pytest.raises(SystemExit, match="no audio and no training data"):
+        pipeline.main(["run", "--run", "pretrained"])
+    with pytest.raises(ArtifactError, match="no audio and no training data"):
+        shipped.read_dataset()
+    with pytest.raises(ArtifactError, match="a shipped run already"):
+        ship.ship(shipped, shipped.folder.parent / "again")
+
+
+def test_one_that_is_too_large_is_refused_with_its_size(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ship, "MAX_BYTES", 5_000_000)
+    monkeypatch.setattr(ship, "_evaluate", lambda *_: None)
+    with pytest.raises(ArtifactError, match=r"too large to ship: \d+\.\d MB"):
+        ship.ship(finished, tmp_path / "pretrained")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_else_is_left_alone(finished: Run, tmp_path: Path) -> None:
+    (tmp_path / "letters").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="something else"):
+        ship.ship(finished, tmp_path)
+    assert (tmp_path / "letters").read_text(encoding="utf-8") == "mine"
