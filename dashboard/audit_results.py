@@ -4,7 +4,7 @@ A part is None where the run did not make it. Nothing here computes a figure tha
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from core.artifacts import DETECTORS, LABELS, Run
@@ -154,7 +154,10 @@ def read(run: Run) -> Audit:
     ArtifactError : the results are damaged.
     """
     try:
-        return parse(run.read_results())
+        value = run.read_results()
+        found = parse(value)
+        was, now = f"--run {value['run']} ", f"--run {run.name} "  # the folder may have been renamed since
+        return replace(found, may_not=tuple(sentence.replace(was, now) for sentence in found.may_not))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
 

@@ -12,6 +12,8 @@ from dashboard import data, selection, theme
 from dashboard.data import PhaseState
 from dashboard.sentences import duration
 
+NAME_SHOWN = 80  # characters of a file's name in the sidebar
+
 
 def choose_run() -> None:
     """Let the reader choose a run in the sidebar; the address always names it, so that a link opens the same one."""
@@ -32,11 +34,13 @@ def selected_clip() -> None:
     path = selection.path()
     if not path:
         return
+    found = data.has_clip(data.current_run(), path)
     with st.sidebar.container(border=True, gap="xsmall"):
-        st.caption("Selected clip")
-        st.text(printable(path.rsplit("/", 1)[-1]))
+        st.caption("Selected clip" if found else "This run has no clip of the name the address asks for")
+        st.text(printable(path.rsplit("/", 1)[-1], NAME_SHOWN))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link("../pages/clips.py", label="Open", icon=":material/library_music:")
+            if found:
+                st.page_link("../pages/clips.py", label="Open", icon=":material/library_music:")
             st.button("Forget", on_click=selection.forget, type="tertiary")
 
 

@@ -71,6 +71,17 @@ def is_demo(run: Run) -> bool:
     return run.read_description()[2]
 
 
+def has_clip(run: Run, path: str) -> bool:
+    """Return whether a run has a clip; a run without its table of clips is asked no further."""
+    table = run.clips_table
+    return path in _paths(str(run.folder), table.stat().st_mtime_ns) if table.exists() else True
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _paths(folder: str, changed: int) -> frozenset[str]:
+    return frozenset(clip.path for clip in Run(Path(folder)).read_clips())
+
+
 def location(run: Run) -> str:
     """Return the run's folder as a user of this project would type it."""
     return _shown(run.folder)
@@ -123,6 +134,8 @@ def results(run: Run) -> Results:
     ArtifactError : the run is not evaluated yet, or its results are damaged or of another version.
     """
     if not is_evaluated(run):
+        if run.read_record("evaluate"):
+            raise ArtifactError(_shown(run.results_file), "missing, although it was made", run.remedy("evaluate"))
         done = [phase.name for phase in phases(run) if phase.done]
         problem = f"not evaluated yet: {len(done)} of {len(PHASES)} phases are done"
         raise ArtifactError(location(run), problem, f"Run `python -m scripts.pipeline run --run {run.name}`")

@@ -53,16 +53,18 @@ with right:
                  icon=":material/shield:", query_params=link)  # fmt: skip
 
 # In full, with every number. Sources are the user's own words: plain text
-st.subheader("In full, with every number", anchor=False)
-for column, heading, icon, said in zip(
-    st.columns(2, gap="large"), ("May be said", "May not be said"), ("check", "close"), (audit.may, audit.may_not),
-    strict=True,
-):  # fmt: skip
-    column.markdown(f"**{heading}**")
-    for sentence in said:
-        with column.container(horizontal=True, gap="small", wrap=False):
-            st.markdown(f":material/{icon}:", width="content")
-            st.text(sentence, width="stretch")
+with st.expander(
+    f"In full, with every number: {len(audit.may)} things that may be said, {len(audit.may_not)} that may not"
+):
+    for column, heading, icon, said in zip(
+        st.columns(2, gap="large"), ("May be said", "May not be said"), ("check", "close"), (audit.may, audit.may_not),
+        strict=True,
+    ):  # fmt: skip
+        column.markdown(f"**{heading}**")
+        for sentence in said:
+            with column.container(horizontal=True, gap="small", wrap=False):
+                st.markdown(f":material/{icon}:", width="content")
+                st.text(sentence, width="stretch")
 
 # All detectors
 recalls = {label: [model.scores[f"recall_{label}"] for model in results.models] for label in theme.NAMES}

@@ -136,7 +136,9 @@ def test_another_window_is_looked_into_when_it_is_chosen(run: Run, songs: list[b
 # Bad files and names
 
 
-@pytest.mark.parametrize("case", [case for case in hostile_audio.CASES if case.outcome.isidentifier()][::9], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in hostile_audio.CASES if case.outcome.isidentifier()][::9], ids=lambda case: case.name
+)
 def test_a_bad_file_becomes_one_sentence(case: hostile_audio.Case, run: Run, tmp_path: Path) -> None:
     if case.outcome in ("path", "reads"):
         return
