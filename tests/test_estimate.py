@@ -83,4 +83,4 @@ def test_the_plan_prints_phases_files_times_and_what_is_left(
     printed = capsys.readouterr().out
     assert all(name in printed for name in (*NAMES, "dataset.npz", "1.5 GB"))
     assert "to run (changed:" in printed
-    assert "Left to do: at most 4 min" in printed  # hybrid and, after it, audit and evaluate
+    assert "Left to do: at most 6 min" in printed  # hybrid and, after it, audit, evaluate and explain

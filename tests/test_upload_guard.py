@@ -113,7 +113,8 @@ def test_a_decoder_that_dies_becomes_a_sentence(code: str, temporary: Path) -> N
 
 @LIMITED
 def test_a_decoder_that_wants_more_memory_than_it_may_have_becomes_a_sentence(temporary: Path) -> None:
-    error = refusal(hostile_audio.encoded("WAV"), bounds=Bounds(memory=64 * 2**20))
+    wide = hostile_audio.encoded("WAV", seconds=12.0, rate=96_000, channels=8)  # blocks of 4 MB: none is free already
+    error = refusal(wide, bounds=Bounds(memory=64 * 2**20))
     assert error.code in ("memory", "crashed")
     greedy = (
         "from pathlib import Path; from core import upload_guard; "
