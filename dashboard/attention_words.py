@@ -70,16 +70,6 @@ def correlated(found: Correlation, branch: str, confidence: float) -> str:
     )
 
 
-def weight_means(fusion: Fusion, branch: str) -> str:
-    """Say a branch's mean weight in each class."""
-    found = fusion.weights[branch]
-    return " · ".join(
-        f"{theme.labelled(label)} {percents(found[label].mean)}, {found[label].n} clips, "
-        f"{counted(found[label].songs, 'song')}"
-        for label in theme.NAMES
-    )
-
-
 def removal_rows(fusion: Fusion) -> list[dict[str, str]]:
     """Return what the fusion does with all branches and without each, on the test clips."""
     model = fusion.model

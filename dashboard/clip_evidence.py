@@ -6,7 +6,9 @@ import streamlit as st
 
 from core import storage
 from core.artifacts import Run
+from core.config import Config
 from core.fine_axes import LINE_COUNT, line_frequencies
+from core.storage import Array
 from dashboard import clips, figures_clip, theme
 
 STRONGEST = 20  # lines that are marked
@@ -17,6 +19,16 @@ def reconstruction(run: Run, clip: pd.Series) -> None:
     row, config = int(clip["row"]), run.read_description()[1]
     original = clips.array(run, run.log_mel, row, "explain").astype(np.float32)
     rebuilt = clips.array(run, run.reconstructions, row, "explain").astype(np.float32)
+    st.subheader("What the autoencoder keeps of it", anchor=False)
+    beside(original, rebuilt, config, "picture")
+    st.caption(
+        f"Reconstruction error {clip['reconstruction_error']:.3f} (squared deviations of the training clips). "
+        "It was trained to rebuild and to classify at once: what it drops, it did not need for either."
+    )
+
+
+def beside(original: Array, rebuilt: Array, config: Config, key: str) -> None:
+    """Show a log-mel, its reconstruction and the difference side by side, (n_mels, frames) in dB each."""
     missed = original - rebuilt
     seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
     rms = float(np.sqrt(np.mean(np.square(missed))))
@@ -25,18 +37,13 @@ def reconstruction(run: Run, clip: pd.Series) -> None:
         ("Reconstruction", "the same scale", figures_clip.spectrogram(rebuilt, seconds, rate, top_db)),
         ("Residual", f"what is missing, {rms:.1f} dB RMS", figures_clip.residual(missed, seconds, rate)),
     )
-    st.subheader("What the autoencoder keeps of it", anchor=False)
     for column, (title, unit, figure) in zip(st.columns(3), pictures, strict=True):
         with column:
             st.markdown(f"**{title}** · {unit}")
             st.plotly_chart(
-                figure, config=theme.CHART_CONFIG, key=f"picture-{title}",
+                figure, config=theme.CHART_CONFIG, key=f"{key}-{title}",
                 alt=f"Log-mel spectrogram, {title.lower()}: {unit}",
             )  # fmt: skip
-    st.caption(
-        f"Reconstruction error {clip['reconstruction_error']:.3f} (squared deviations of the training clips). "
-        "It was trained to rebuild and to classify at once: what it drops, it did not need for either."
-    )
 
 
 def fusion(clip: pd.Series) -> None:

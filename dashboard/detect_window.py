@@ -13,6 +13,7 @@ from core.errors import DetectorError, printable
 from core.storage import Array
 from core.verdict_answer import Window
 from dashboard import (
+    clip_evidence,
     clips,
     detect_models,
     detect_near,
@@ -42,7 +43,8 @@ def show(run: Run, given: Given, window: Window) -> Evidence:
     near = _near(run, found)
     player.player([_own(found, config), *_neighbour_tracks(run, near, config)], key="detect-window")
     _table(near)
-    _reconstruction(found, config)
+    st.markdown("**What the autoencoder keeps of it**")
+    clip_evidence.beside(found.log_mel, found.rebuilt, config, "detect")
     _artefacts(found)
     _place(run, found)
     return found
@@ -108,25 +110,6 @@ def _table(near: pd.DataFrame | None) -> None:
 
 
 # Behind the detectors
-
-
-def _reconstruction(found: Evidence, config: Config) -> None:
-    missed = found.log_mel - found.rebuilt
-    seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
-    rms = float(np.sqrt(np.mean(np.square(missed))))
-    pictures = (
-        ("Original", "dB below its maximum", figures_clip.spectrogram(found.log_mel, seconds, rate, top_db)),
-        ("Reconstruction", "the same scale", figures_clip.spectrogram(found.rebuilt, seconds, rate, top_db)),
-        ("Residual", f"what is missing, {rms:.1f} dB RMS", figures_clip.residual(missed, seconds, rate)),
-    )
-    st.markdown("**What the autoencoder keeps of it**")
-    for column, (title, unit, figure) in zip(st.columns(3), pictures, strict=True):
-        with column:
-            st.markdown(f"{title} · {unit}")
-            st.plotly_chart(
-                figure, config=theme.CHART_CONFIG, key=f"detect-{title}",
-                alt=f"Log-mel spectrogram of the window, {title.lower()}: {unit}",
-            )  # fmt: skip
 
 
 def _artefacts(found: Evidence) -> None:

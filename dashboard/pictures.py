@@ -32,17 +32,6 @@ def spectrogram_png(
     return _png(_with_palette(np.flipud(share), colours))
 
 
-def difference_png(values: ArrayLike, limit: float) -> bytes:
-    """Draw a difference in blue (below zero), white and red (above), zero exactly in the middle.
-
-    Parameters
-    ----------
-    values : (bands, frames), the lowest band first.
-    limit : size of the difference that is drawn in the last colour, above 0.
-    """
-    return spectrogram_png(np.nan_to_num(np.asarray(values, np.float32)), -limit, limit, theme.DIVERGING)
-
-
 def colour_bar_png(colours: Sequence[str] = theme.SEQUENTIAL) -> bytes:
     """Draw a scale of colours, first to last from left to right, one pixel high."""
     return _png(_with_palette(np.linspace(0, 1, LEVELS)[None], colours))

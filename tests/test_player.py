@@ -271,12 +271,6 @@ def test_beyond_the_scale_its_ends_are_drawn() -> None:
     assert [pixel[:3].tolist() for pixel in drawn[0]] == [rgb(theme.SEQUENTIAL[n]) for n in (0, 0, -1)]
 
 
-def test_no_difference_is_white_and_its_sign_shows() -> None:
-    below, none, above = colours(pictures.difference_png([[-30.0, 0.0, 30.0]], 20))[0, :, :3].astype(int)
-    assert (below.tolist(), above.tolist()) == (rgb(theme.DIVERGING[0]), rgb(theme.DIVERGING[-1]))
-    assert none.min() > 225
-
-
 def test_a_layer_is_clear_where_nothing_weighs() -> None:
     weights = np.zeros((3, 5))
     weights[0, 1] = 0.02
