@@ -21,7 +21,9 @@ from dashboard import attention, attention_maps, attention_words, clips, data, f
 from dashboard.attention import Attention, Fusion, Weight
 from dashboard.attention_maps import Maps
 from dashboard.results import Encoder, Estimate
+from tests import reading
 from tests.invented_run import HOSTILE, invent
+from tests.reading import words
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPLAIN = "python -m scripts.pipeline run --run {} --only explain"
@@ -63,20 +65,7 @@ def every(run: Run) -> pd.DataFrame:
 
 
 def opened(**query: str) -> AppTest:
-    """Return the attention page; any traceback fails the test."""
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
-    app.switch_page("../pages/attention.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def words(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "text", "code", "warning", "info")
-    said = [element.value for kind in kinds for element in app.get(kind)]
-    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
+    return reading.opened("attention", **query)
 
 
 def charts(app: AppTest) -> str:

@@ -15,7 +15,9 @@ from streamlit.testing.v1 import AppTest
 from core.artifacts import DETECTORS, Run
 from dashboard import annotations, audit_export, clips, data, misclassified, sentences, triage
 from dashboard.annotations import Annotation
+from tests import reading
 from tests.invented_run import HOSTILE, invent
+from tests.reading import words
 
 ROOT = Path(__file__).resolve().parent.parent
 HUMANS, MACHINES = ["human"] * 3, ["ai"] * 3
@@ -42,11 +44,7 @@ def run(made: Run, artifacts: Path) -> Run:
 
 
 def opened(**query: str) -> AppTest:
-    """Return the Audit page in a new session."""
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return drawn(app.switch_page("../pages/audit.py"))
+    return reading.opened("audit", **query)
 
 
 def drawn(app: AppTest) -> AppTest:
@@ -58,11 +56,6 @@ def drawn(app: AppTest) -> AppTest:
 def pressed(app: AppTest, key: str) -> AppTest:
     app.button(key=key).click()
     return drawn(app)
-
-
-def words(app: AppTest) -> str:
-    said = [element.value for kind in ("markdown", "caption", "text", "info", "code") for element in app.get(kind)]
-    return "\n".join([*said, *(button.label for button in app.button)])
 
 
 def table(app: AppTest) -> pd.DataFrame:

@@ -11,31 +11,21 @@ from core.artifacts import DETECTORS, Run
 from core.errors import ArtifactError
 from dashboard import clip_evidence, clip_view, clips, data, figures_clip, selection
 from dashboard.clip_filter import ClipFilter, shown
+from tests import reading
 from tests.invented_run import HOSTILE, invent
+from tests.reading import words
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
+
+
+def opened(**query: str) -> AppTest:
+    return reading.opened("clips", **query)
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path / "artifacts"))
     return invent(tmp_path / "artifacts", "evaluated", sources={0: HOSTILE[:2], 1: HOSTILE[2:]})
-
-
-def opened(**query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page("../pages/clips.py").run()
-    assert not app.exception, app.exception
-    return app
-
-
-def words(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "text", "info", "code")
-    said = [element.value for kind in kinds for element in app.get(kind)]
-    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
 
 
 # The table of clips

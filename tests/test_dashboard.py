@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core import pipeline
 from core.artifacts import Run
 from dashboard import audit_results, data, figures, limits, sentences, theme
 from dashboard.results import Results, parse
 from tests.invented_run import HOSTILE, SOURCES, invent
+from tests.reading import opened, rewrite, words
 
 ROOT = Path(__file__).resolve().parent.parent
 EVALUATE = "python -m scripts.pipeline run --run {} --only evaluate"
@@ -48,33 +48,9 @@ def results(run: Run) -> Results:
     return data.results(run)
 
 
-def opened(**query: str) -> AppTest:
-    """Return the dashboard after its first run; any traceback fails the test."""
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def words(app: AppTest) -> str:
-    """Return everything a reader can read, tables included."""
-    kinds = ("title", "subheader", "markdown", "caption", "text", "code", "warning", "info")
-    said = [element.value for kind in kinds for element in app.get(kind)]
-    said += [f"{metric.label} {metric.value}" for metric in app.metric]
-    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
-
-
 def limited(run: Run) -> str:
     """Return what the Overview says may not be claimed."""
     return "\n".join(limits.limits(data.results(run), audit_results.read(run)))
-
-
-def rewrite(run: Run, change: Callable[[dict[str, Any]], object]) -> None:
-    value = json.loads(run.results_file.read_text())
-    change(value)
-    run.results_file.write_text(json.dumps(value))
 
 
 # A whole run

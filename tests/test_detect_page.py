@@ -31,8 +31,9 @@ from dashboard import (
     detect_words,
     figures_detect,
 )
-from tests import hostile_audio
+from tests import hostile_audio, reading
 from tests.invented_run import HOSTILE, invent
+from tests.reading import words
 
 APP = ROOT / "dashboard" / "app.py"
 AUDIO = AudioConfig()
@@ -65,11 +66,7 @@ def songs(demo_place: Place, finished: Run) -> list[bytes]:
 
 
 def opened() -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=120)
-    app.run()
-    app.switch_page("../pages/detect.py").run()
-    assert not app.exception, app.exception
-    return app
+    return reading.opened("detect")
 
 
 def given(content: bytes, name: str = "song.wav", app: AppTest | None = None) -> AppTest:
@@ -77,12 +74,6 @@ def given(content: bytes, name: str = "song.wav", app: AppTest | None = None) ->
     app.file_uploader[0].upload(name, content, "audio/wav").run()
     assert not app.exception, app.exception
     return app
-
-
-def words(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "text", "info", "code", "error")
-    said = [str(element.value) for kind in kinds for element in app.get(kind)]
-    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
 
 
 def verdict_in(app: AppTest) -> Verdict:

@@ -19,11 +19,17 @@ from core.errors import ArtifactError
 from dashboard import embedding_map, figures_map, map_choice, map_words, sentences, theme
 from dashboard.embedding_map import class_agreement, neighbours
 from dashboard.map_choice import OTHERS, chosen_rows
+from tests import reading
 from tests.invented_run import HOSTILE, invent
+from tests.reading import words
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "librosa", "sklearn", "scipy", "matplotlib", "numba")
 N = 160  # clips of the invented run, whose sources have the names nobody should trust
+
+
+def opened(**query: str) -> AppTest:
+    return reading.opened("map", **query)
 
 
 @pytest.fixture(scope="session")
@@ -37,21 +43,6 @@ def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a copy of the run that a test may damage, which the dashboard reads."""
     monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
     return Run(shutil.copytree(made.folder, tmp_path / made.name))
-
-
-def opened(**query: str) -> AppTest:
-    """Return the map page; any traceback fails the test."""
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run().switch_page(str(ROOT / "pages" / "map.py")).run()
-    assert not app.exception, app.exception
-    return app
-
-
-def words(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "text", "code")
-    return "\n".join(element.value for kind in kinds for element in app.get(kind))
 
 
 def clip_table(n: int = 6, songs: int = 0) -> pd.DataFrame:

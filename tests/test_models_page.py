@@ -1,13 +1,10 @@
 """The Models page: a threshold that moves everything, and numbers that are those of the results file."""
 
-import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +18,9 @@ from core.operating_points import OUT_OF_REACH, SHARES
 from dashboard import clips, data, figures_models, model_results, model_tables, operating
 from dashboard.figures_models import Trace
 from dashboard.operating import Answers, asked, disagreements, of_cell, plain, shown
+from tests import reading
 from tests.invented_run import HOSTILE, invent
+from tests.reading import rewrite, words
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "librosa", "sklearn", "scipy", "matplotlib", "numba")
@@ -47,20 +46,7 @@ def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def opened(**query: str) -> AppTest:
-    """Return the Models page; any traceback fails the test."""
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run().switch_page(str(ROOT / "pages" / "models.py")).run()
-    assert not app.exception, app.exception
-    return app
-
-
-def words(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "text", "code", "warning")
-    said = [element.value for kind in kinds for element in app.get(kind)]
-    said += [f"{metric.label} {metric.value}" for metric in app.metric] + [button.label for button in app.button]
-    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
+    return reading.opened("models", **query)
 
 
 def part(app: AppTest, name: str) -> AppTest:
@@ -79,12 +65,6 @@ def press(app: AppTest, label: str) -> AppTest:
 def found(run: Run, model: str, split: str = "test") -> Answers:
     threshold = {model.key: model.threshold for model in data.results(run).models}[model]
     return operating.answers(run, model, split, threshold)
-
-
-def rewrite(run: Run, change: Callable[[dict[str, Any]], object]) -> None:
-    value = json.loads(run.results_file.read_text())
-    change(value)
-    run.results_file.write_text(json.dumps(value))
 
 
 # Thresholds

@@ -24,6 +24,7 @@ from dashboard import audit_results, clips, data, limits, report, report_example
 from dashboard.report import Options
 from dashboard.report_prose import html_of, marked
 from dashboard.results import Results
+from tests import reading
 from tests.invented_run import HOSTILE, invent
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -417,12 +418,7 @@ def test_ticks_of_a_spectrogram_stand_at_their_bands(made: Run) -> None:
 
 def opened(monkeypatch: pytest.MonkeyPatch, run: Run) -> AppTest:
     monkeypatch.setenv("SMD_ARTIFACTS", str(run.folder.parent))
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
-    app.query_params["run"] = run.name
-    app.run()
-    app.switch_page("../pages/report.py").run()
-    assert not app.exception, app.exception
-    return app
+    return reading.opened("report", run=run.name)
 
 
 def test_the_page_offers_the_report_and_says_what_is_in_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,9 @@ from core.transforms import TRANSFORMS
 from dashboard import audit_results, data, figures_audit, sentences, sentences_audit, tables_audit, theme
 from dashboard.audit_results import Audit
 from dashboard.results import Results
+from tests import reading
 from tests.invented_run import HOSTILE, invent
+from tests.reading import rewrite, words
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("shortcuts", "robustness", "leave_out", "seeds")
@@ -46,27 +48,7 @@ def audit(run: Run) -> Audit:
 
 
 def opened(page: str = "robustness", **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=20)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    if page != "overview":
-        app.switch_page(f"../pages/{page}.py").run()
-    assert not app.exception, app.exception
-    return app
-
-
-def words(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "text", "code", "warning", "info")
-    said = [element.value for kind in kinds for element in app.get(kind)]
-    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
-
-
-def rewrite(run: Run, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(run.results_file.read_text())
-    change(value)
-    run.results_file.write_text(json.dumps(value))
-    return value
+    return reading.opened(page, **query)
 
 
 # The page

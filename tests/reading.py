@@ -1,0 +1,41 @@
+"""A page as its script runs it: opened at an address, read as a reader reads it, without a browser."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from core.artifacts import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = ("title", "subheader", "markdown", "caption", "text", "code", "warning", "info", "error")
+
+
+def opened(page: str = "overview", **query: str) -> AppTest:
+    """Return a page of the dashboard in a new session; any traceback fails the test."""
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    if page != "overview":
+        app.switch_page(f"../pages/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Return everything a reader can read, tables included."""
+    said = [str(element.value) for kind in KINDS for element in app.get(kind)]
+    said += [f"{metric.label} {metric.value}" for metric in app.metric]
+    said += [button.label for button in app.button]
+    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
+
+
+def rewrite(run: Run, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Change a run's results file and return what it now holds."""
+    value: dict[str, Any] = json.loads(run.results_file.read_text())
+    change(value)
+    run.results_file.write_text(json.dumps(value))
+    return value
