@@ -55,6 +55,19 @@ DETECTORS = {
     "fine_spectrum": "Fine spectrum",
     "three_way": "Three-way fusion",
 }
+# The changes of the robustness audit by kind, with the name people see.
+CHANGE_NAMES = {
+    "mp3": "MP3 re-encoding",
+    "ogg": "Ogg Vorbis re-encoding",
+    "resampling": "Resampling and back",
+    "low-pass": "Low-pass filter",
+    "noise": "White noise",
+    "gain": "Gain",
+    "pitch": "Pitch shift",
+    "tempo": "Tempo change",
+    "reverb": "Reverberation",
+    "trim": "Cut at the start",
+}
 ADDITIONS = ("fine_spectrum", "three_way")  # beyond the prescribed four (SPEC V)
 FORMAT = 1  # of the run folder; a run of another format is refused
 RESULTS_FORMAT = 2  # of results.json

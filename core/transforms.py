@@ -147,20 +147,6 @@ def decode_chain(waveform: Waveform, sample_rate: int, rate: int) -> Waveform:
     return chained * np.float32(min(10 ** (CHAIN_DBFS / 20) / level, 1.0 / np.abs(chained).max()))
 
 
-_TITLES = {
-    "mp3": "MP3 re-encoding",
-    "ogg": "Ogg Vorbis re-encoding",
-    "resampling": "Resampling and back",
-    "low-pass": "Low-pass filter",
-    "noise": "White noise",
-    "gain": "Gain",
-    "pitch": "Pitch shift",
-    "tempo": "Tempo change",
-    "reverb": "Reverberation",
-    "trim": "Cut at the start",
-}
-
-
 @dataclass(frozen=True)
 class Transform:
     """A change of one kind at one strength, as the robustness audit applies it."""
@@ -176,11 +162,6 @@ class Transform:
     def name(self) -> str:
         """Kind, strength and unit: unique among `TRANSFORMS`."""
         return f"{self.kind} {self.strength} {self.unit}"
-
-    @property
-    def title(self) -> str:
-        """The kind for people."""
-        return _TITLES[self.kind]
 
     def apply(self, waveform: Waveform, sample_rate: int, seed: int) -> Waveform:
         """Change a waveform (samples,); the seed matters to what is drawn at random."""

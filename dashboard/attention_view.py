@@ -7,12 +7,12 @@ from core.artifacts import Run
 from core.storage import Array
 from dashboard import (
     attention,
+    attention_figures,
     attention_maps,
     attention_words,
     clip_view,
     clips,
     components,
-    figures_attention,
     selection,
     theme,
 )
@@ -48,7 +48,7 @@ def weights(found: Attention, key: str, test: pd.DataFrame) -> None:
     title = f"Weight of the {BRANCHES[shown[0]]}" if two else "Weight of each branch"
     st.markdown(f"**{title}** · {len(test):,} test clips")
     _selectable(
-        figures_attention.weights_chart(test, fusion, shown, found.within if two else 0.0),
+        attention_figures.weights_chart(test, fusion, shown, found.within if two else 0.0),
         f"weights-{key}", test, attention_words.weights_alt(found, key),
     )  # fmt: skip
     rest = f"The {BRANCHES[fusion.branches[1]]} has the rest. " if two else "The weights of a clip add up to 1. "
@@ -60,7 +60,7 @@ def removal(fusion: Fusion) -> None:
     """Show what the fusion does without each branch."""
     st.markdown(f"**{fusion.model.name} with a branch removed** · {fusion.model.n:,} test clips")
     st.plotly_chart(
-        figures_attention.removal_chart(fusion), config=theme.CHART_CONFIG, key=f"removal-{fusion.model.key}",
+        attention_figures.removal_chart(fusion), config=theme.CHART_CONFIG, key=f"removal-{fusion.model.key}",
         alt=attention_words.removal_alt(fusion),
     )  # fmt: skip
     st.caption(
@@ -83,7 +83,7 @@ def effect(fusion: Fusion, test: pd.DataFrame, confidence: float) -> None:
     branch = _choice("Removed branch", {name: BRANCHES[name].capitalize() for name in fusion.branches}, "removed")
     st.markdown(f"**Weight against effect, {BRANCHES[branch]}** · {len(test):,} test clips")
     said = attention_words.correlated(attention.correlation(test, branch, confidence), branch, confidence)
-    _selectable(figures_attention.effect_chart(test, branch), f"effect-{key}-{branch}", test, said)
+    _selectable(attention_figures.effect_chart(test, branch), f"effect-{key}-{branch}", test, said)
     st.caption(
         f"{said} Below 0: without the {BRANCHES[branch]} the clip sounds more human to the {fusion.model.name}; "
         "above 0, more like AI. Choose a mark to hear its clip below."
@@ -150,13 +150,13 @@ def _average(run: Run, maps: Maps, method: str, test: pd.DataFrame) -> None:
         with column:
             st.markdown(f"**Mean map** {attention_words.mean_title(found, label)}")
             st.plotly_chart(
-                figures_attention.mean_chart(found.mean[label], maps, *size, high), config=theme.CHART_CONFIG,
+                attention_figures.mean_chart(found.mean[label], maps, *size, high), config=theme.CHART_CONFIG,
                 key=f"mean-{method}-{label}", alt=attention_words.mean_alt(found, label),
             )  # fmt: skip
     with apart:
         st.markdown("**Human less AI**")
         st.plotly_chart(
-            figures_attention.difference_chart(found.difference, maps, *size), config=theme.CHART_CONFIG,
+            attention_figures.difference_chart(found.difference, maps, *size), config=theme.CHART_CONFIG,
             key=f"mean-{method}-difference", alt=f"Difference of the mean maps. {attention_words.striking(found)}",
         )  # fmt: skip
     st.caption(f"{attention_maps.how(method)} {attention_words.striking(found)}")
@@ -169,7 +169,7 @@ def removed_from(clip: pd.Series, fusion: Fusion) -> None:
     """Show what removing each branch does to one clip's score."""
     st.markdown(f"**{fusion.model.name}** · this clip with a branch removed")
     st.plotly_chart(
-        figures_attention.clip_chart(clip, fusion), config=theme.CHART_CONFIG, key=f"clip-{fusion.model.key}",
+        attention_figures.clip_chart(clip, fusion), config=theme.CHART_CONFIG, key=f"clip-{fusion.model.key}",
         alt=attention_words.of_clip(clip, fusion),
     )  # fmt: skip
     st.table(
@@ -215,7 +215,7 @@ def _map(run: Run, row: int, maps: Maps, own: Array, scale: str) -> None:
     audio = run.read_description()[1].audio
     decibels = clips.array(run, run.log_mel, row, "explain")
     second = attention_maps.most_attended(own, maps.seconds, audio.seconds)
-    figure = figures_attention.map_chart(
+    figure = attention_figures.map_chart(
         decibels, own, maps, attention_maps.scaled(maps, own, scale), second, audio.seconds, audio.sample_rate
     )
     said = attention_words.map_alt(second, attention_maps.peak(own, maps))

@@ -9,7 +9,7 @@ from core.artifacts import Run
 from core.config import Config
 from core.fine_axes import LINE_COUNT, line_frequencies
 from core.storage import Array
-from dashboard import clips, figures_clip, theme
+from dashboard import clip_figures, clips, theme
 
 STRONGEST = 20  # lines that are marked
 
@@ -33,9 +33,9 @@ def beside(original: Array, rebuilt: Array, config: Config, key: str) -> None:
     seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
     rms = float(np.sqrt(np.mean(np.square(missed))))
     pictures = (
-        ("Original", "dB below its maximum", figures_clip.spectrogram(original, seconds, rate, top_db)),
-        ("Reconstruction", "the same scale", figures_clip.spectrogram(rebuilt, seconds, rate, top_db)),
-        ("Residual", f"what is missing, {rms:.1f} dB RMS", figures_clip.residual(missed, seconds, rate)),
+        ("Original", "dB below its maximum", clip_figures.spectrogram(original, seconds, rate, top_db)),
+        ("Reconstruction", "the same scale", clip_figures.spectrogram(rebuilt, seconds, rate, top_db)),
+        ("Residual", f"what is missing, {rms:.1f} dB RMS", clip_figures.residual(missed, seconds, rate)),
     )
     for column, (title, unit, figure) in zip(st.columns(3), pictures, strict=True):
         with column:
@@ -73,7 +73,7 @@ def artefacts(run: Run, clip: pd.Series) -> None:
         f"the {STRONGEST} lines that moved the score most"
     )
     st.plotly_chart(
-        figures_clip.artefacts(line_frequencies(config.audio.sample_rate), measured, reference, lines, strongest),
+        clip_figures.artefacts(line_frequencies(config.audio.sample_rate), measured, reference, lines, strongest),
         config=theme.CHART_CONFIG, key="artefacts", alt=f"Residual spectrum of the clip: {said}",
     )  # fmt: skip
     st.caption(f"{said}. Narrow lines that stand still are what a neural decoder's upsampling leaves; so do whistles.")

@@ -8,7 +8,7 @@ from core.artifacts import Run
 from core.config import Config
 from core.errors import DetectorError, printable
 from core.storage import Array
-from dashboard import attention_maps, clips, components, figures_clip, player, selection, sound, theme
+from dashboard import attention_maps, clip_figures, clips, components, player, selection, sound, theme
 from dashboard.pictures import colour_bar_png, overlay_png, spectrogram_png
 from dashboard.results import Results
 from dashboard.sentences import SPLIT_NAMES, literal
@@ -140,7 +140,7 @@ def _look(original: Array, config: Config, key: str) -> None:
     seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
     st.markdown("**Log-mel spectrogram** · dB below its maximum")
     st.plotly_chart(
-        figures_clip.spectrogram(original, seconds, rate, top_db), config=theme.CHART_CONFIG, key=f"picture-{key}",
+        clip_figures.spectrogram(original, seconds, rate, top_db), config=theme.CHART_CONFIG, key=f"picture-{key}",
         alt=f"Log-mel spectrogram of the clip: {-top_db:g} to 0 dB below its maximum",
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.artifacts import LABELS, Run
 from core.storage import Array
-from dashboard import embedding_map
+from dashboard import map_embedding
 
 K = 5
 EMBEDDING = "ae"
@@ -64,7 +64,7 @@ def training_clips(run: Run, latent: Array) -> pd.DataFrame:
     ArtifactError : the run does not hold its clips' latents.
     """
     every = clips_of(run)
-    directions = embedding_map.directions(run, EMBEDDING, len(every))
+    directions = map_embedding.directions(run, EMBEDDING, len(every))
     rows, cosines = nearest(directions, latent, np.flatnonzero(every["split"] == "train"))
     return every.loc[rows].assign(cosine=cosines.astype(float))
 
@@ -77,7 +77,7 @@ def on_map(run: Run, latent: Array) -> Place:
     ArtifactError : the run has no map.
     """
     every = clips_of(run)
-    found = embedding_map.read(run, len(every))
-    shown = embedding_map.placed(every, found, EMBEDDING)
-    rows, cosines = nearest(embedding_map.directions(run, EMBEDDING, len(every)), latent, np.asarray(found.rows))
+    found = map_embedding.read(run, len(every))
+    shown = map_embedding.placed(every, found, EMBEDDING)
+    rows, cosines = nearest(map_embedding.directions(run, EMBEDDING, len(every)), latent, np.asarray(found.rows))
     return Place(*between(shown.loc[rows, ["x", "y"]].to_numpy(), cosines), shown)

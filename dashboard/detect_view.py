@@ -15,11 +15,11 @@ from dashboard import (
     components,
     data,
     detect_export,
+    detect_figures,
     detect_models,
     detect_near,
     detect_session,
     detect_words,
-    figures_detect,
     player,
     selection,
     theme,
@@ -192,7 +192,7 @@ def timeline(found: Answer) -> Window:
             st.session_state[WINDOW] = int(chosen[0])
 
     st.plotly_chart(
-        figures_detect.timeline(found.verdict, found.calls, *found.band, st.session_state[WINDOW]),
+        detect_figures.timeline(found.verdict, found.calls, *found.band, st.session_state[WINDOW]),
         config=theme.CHART_CONFIG, key="detect-timeline", on_select=choose, selection_mode="points",
         alt=detect_words.timeline_alt(found.verdict),
     )  # fmt: skip

@@ -14,12 +14,12 @@ from core.storage import Array
 from core.verdict_answer import Window
 from dashboard import (
     clip_evidence,
+    clip_figures,
     clips,
+    detect_figures,
     detect_models,
     detect_near,
     detect_words,
-    figures_clip,
-    figures_detect,
     player,
     sound,
     theme,
@@ -121,7 +121,7 @@ def _artefacts(found: Evidence) -> None:
     lines, grain = float(view.lines.sum()), float(view.grain.sum())
     said = f"log-odds of AI {lines + grain:+.2f} against the mean human training clip"
     st.plotly_chart(
-        figures_clip.artefacts(view.hertz, view.residual, view.reference, view.lines, view.strongest),
+        clip_figures.artefacts(view.hertz, view.residual, view.reference, view.lines, view.strongest),
         config=theme.CHART_CONFIG, key="detect-artefacts", alt=f"Residual spectrum of the window: {said}",
     )  # fmt: skip
     st.caption(
@@ -138,7 +138,7 @@ def _place(run: Run, found: Evidence) -> None:
         st.caption("This run came without a map.")
         return
     st.plotly_chart(
-        figures_detect.place(place.shown, place.x, place.y), config=theme.CHART_CONFIG, key="detect-place",
+        detect_figures.place(place.shown, place.x, place.y), config=theme.CHART_CONFIG, key="detect-place",
         alt=f"Where the window stands among {len(place.shown)} clips of the map of the autoencoder's space",
     )  # fmt: skip
     st.caption(
@@ -167,16 +167,16 @@ def stress(run: Run, given: Given, window: Window, found: Evidence) -> None:
     both = {name: [moved.original[name], *values] for name, values in moved.changed.items()}
     apart = {name: max(abs(value - values[0]) for value in values) for name, values in both.items()}
     most = max(apart, key=apart.__getitem__)
-    said = f"{figures_detect.SHORT[most]} moves most, by {100 * apart[most]:.0f} points"
+    said = f"{detect_figures.SHORT[most]} moves most, by {100 * apart[most]:.0f} points"
     st.markdown(f"**Probability of AI, calibrated, by {change.title} in {change.unit}** · {said}")
     st.plotly_chart(
-        figures_detect.stress(change.amounts, f"{change.title}, {change.unit}", both), config=theme.CHART_CONFIG,
+        detect_figures.stress(change.amounts, f"{change.title}, {change.unit}", both), config=theme.CHART_CONFIG,
         key="detect-stress", alt=f"Each detector's probability at {len(change.amounts)} strengths: {said}",
     )  # fmt: skip
     amount = st.select_slider("Strength to hear", change.amounts, key=f"detect-amount-{kind}")
     place = change.amounts.index(amount)
     rows = [
-        {"Detector": figures_detect.SHORT[name], "Original": detect_words.share(values[0]),
+        {"Detector": detect_figures.SHORT[name], "Original": detect_words.share(values[0]),
          f"{amount:g} {change.unit}": detect_words.share(values[place + 1])}
         for name, values in both.items()
     ]  # fmt: skip

@@ -4,8 +4,8 @@ import pandas as pd
 
 from core.errors import printable
 from dashboard import theme
-from dashboard.embedding_map import TITLES, Agreement, EmbeddingMap
 from dashboard.map_choice import COLOURS
+from dashboard.map_embedding import TITLES, Agreement, EmbeddingMap
 from dashboard.results import Results
 from dashboard.sentences import SPLIT_NAMES, counted, percent
 

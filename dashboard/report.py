@@ -19,17 +19,17 @@ from markupsafe import Markup
 from core.artifacts import Run
 from core.errors import ArtifactError
 from dashboard import (
-    audit_results,
     clips,
     data,
-    limits,
+    overview_limits,
     pictures,
     report_examples,
     report_media,
     report_tables,
+    robustness_results,
+    robustness_tables,
+    robustness_words,
     sentences,
-    sentences_audit,
-    tables_audit,
     theme,
 )
 from dashboard.report_prose import html_of, marked
@@ -136,7 +136,7 @@ def _environment() -> Environment:
 def _context(run: Run, results: Results, options: Options) -> dict[str, Any]:
     """Return everything the template needs but pictures and sound."""
     _, config, _ = run.read_description()
-    audit = audit_results.read(run)
+    audit = robustness_results.read(run)
     return {
         "run": run,
         "results": results,
@@ -147,14 +147,14 @@ def _context(run: Run, results: Results, options: Options) -> dict[str, Any]:
         "outdated": data.is_outdated(run),
         "phases": data.phases(run),
         "sections": {name: title for name, title in SECTIONS.items() if name in options.sections},
-        "limits": limits.limits(results, audit),
+        "limits": overview_limits.limits(results, audit),
         "with_sound": options.sound,
         "rule": report_examples.RULE,
         "sound_seconds": report_media.SOUND_SECONDS,
         "kbps": report_media.KBPS,
         "say": sentences,
-        "audited": sentences_audit,
-        "audit_tables": tables_audit,
+        "audited": robustness_words,
+        "audit_tables": robustness_tables,
         "tables": report_tables,
         "looks": theme,
     }

@@ -11,11 +11,11 @@ from core.artifacts import DETECTORS
 from core.config import Config, to_dict
 from core.errors import printable
 from dashboard import theme
-from dashboard.audit_results import LeaveOut, Overall
 from dashboard.data import PhaseState
 from dashboard.results import Results, estimate, number
+from dashboard.robustness_results import LeaveOut, Overall
+from dashboard.robustness_words import of
 from dashboard.sentences import counted, duration, percents
-from dashboard.sentences_audit import of
 
 Rows = list[dict[str, str]]
 

@@ -4,14 +4,14 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import audit_export, clip_view, clips, data, misclassified, selection, sentences, triage, triage_view
+from dashboard import audit_export, audit_lists, audit_triage, audit_view, clip_view, clips, data, selection, sentences
 
 ANY = "All sources"
 
 run = data.current_run()
 st.title("Audit", anchor=False)
 results = data.results(run)
-desk = triage.desk(run)
+desk = audit_triage.desk(run)
 models = {model.key: model for model in results.models}
 names = {key: model.name for key, model in models.items()}
 every = clips.table(run)
@@ -23,7 +23,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         format_func=names.__getitem__, key="model", bind="query-params", persist_state="session",
     )  # fmt: skip
     kind = st.selectbox(
-        triage_view.LIST, list(misclassified.LISTS), format_func=misclassified.LISTS.__getitem__, width=275,
+        audit_view.LIST, list(audit_lists.LISTS), format_func=audit_lists.LISTS.__getitem__, width=275,
         key="errors", bind="query-params",
     )  # fmt: skip
     split = st.selectbox(
@@ -35,15 +35,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         bind="query-params",
     )  # fmt: skip
 
-threshold = triage_view.threshold(run, models[key], split)
-results = misclassified.with_threshold(results, key, threshold)
-every = misclassified.judged(every, key, {model.key: model.threshold for model in results.models})
+threshold = audit_view.threshold(run, models[key], split)
+results = audit_lists.with_threshold(results, key, threshold)
+every = audit_lists.judged(every, key, {model.key: model.threshold for model in results.models})
 tested = clips.of_split(every, split)
-st.markdown(misclassified.summary(tested, models[key], split, threshold))
+st.markdown(audit_lists.summary(tested, models[key], split, threshold))
 among = tested if source == ANY else tested[tested["source"] == source]
-chosen = misclassified.listed(among, kind)
+chosen = audit_lists.listed(among, kind)
 paths = chosen["path"].tolist()
-on_screen = triage.place(selection.path(), paths, (run.name, key, kind, split, source))
+on_screen = audit_triage.place(selection.path(), paths, (run.name, key, kind, split, source))
 if on_screen != selection.path():
     selection.select(on_screen)
     st.rerun()
@@ -53,22 +53,22 @@ clip = selection.clip(every)
 if clip is None:
     st.info("Nothing on this list.", icon=":material/check:")
 else:
-    triage_view.ways(desk, clip["path"], paths)
+    audit_view.ways(desk, clip["path"], paths)
     left, right = st.columns([4, 3], gap="medium")
     with right:
-        triage_view.tags(desk, clip["path"], paths)
-        triage_view.others(desk, clip["path"])
+        audit_view.tags(desk, clip["path"], paths)
+        audit_view.others(desk, clip["path"])
         st.text_input(
-            "Your name (optional)", key=triage.WHO, max_chars=60, persist_state="session",
+            "Your name (optional)", key=audit_triage.WHO, max_chars=60, persist_state="session",
             help="Kept with your tags and notes; asked once per visit.",
         )  # fmt: skip
     with left:
-        st.markdown(misclassified.sentence(clip, key, threshold, len(names)))
+        st.markdown(audit_lists.sentence(clip, key, threshold, len(names)))
         clip_view.show(run, clip, results, "audit")
-    triage_view.listen()
+    audit_view.listen()
 
 # The whole list, and where it comes from
-st.subheader(misclassified.LISTS[kind], anchor=False)
+st.subheader(audit_lists.LISTS[kind], anchor=False)
 with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(f"{len(chosen):,} of {sentences.counted(len(among), 'clip')}", width="stretch")
     st.download_button(
@@ -78,12 +78,12 @@ with st.container(horizontal=True, vertical_alignment="center"):
     )  # fmt: skip
 if paths:
     clip_view.table(
-        triage_view.with_words(chosen, desk, len(names)),
-        triage_view.CLIP | {f"p_{key}": "Score"} | triage_view.SAID,
+        audit_view.with_words(chosen, desk, len(names)),
+        audit_view.CLIP | {f"p_{key}": "Score"} | audit_view.SAID,
         "audit",
-        f"{len(chosen)} of {len(among)} clips: {misclassified.LISTS[kind]}",
-        triage_view.height(len(chosen)),
+        f"{len(chosen)} of {len(among)} clips: {audit_lists.LISTS[kind]}",
+        audit_view.height(len(chosen)),
     )  # fmt: skip
 st.subheader(f"Errors of {names[key]} by source", anchor=False)
 st.caption(f"{tested['wrong'].sum():,} of {sentences.counted(len(tested), 'clip')} wrong")
-triage_view.sources(misclassified.by_source(tested))
+audit_view.sources(audit_lists.by_source(tested))

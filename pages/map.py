@@ -7,9 +7,9 @@ from dashboard import (
     clip_view,
     clips,
     data,
-    embedding_map,
-    figures_map,
     map_choice,
+    map_embedding,
+    map_figures,
     map_words,
     selection,
     sentences,
@@ -22,9 +22,9 @@ run = data.current_run()
 st.title("Map", anchor=False)
 results = data.results(run)
 every = clips.table(run)
-found = embedding_map.read(run, len(every))
+found = map_embedding.read(run, len(every))
 names = {model.key: model.name for model in results.models}
-maps = {name: embedding_map.TITLES[name] for name in found.positions}
+maps = {name: map_embedding.TITLES[name] for name in found.positions}
 sources = map_choice.source_names(every)
 
 # What to show
@@ -55,26 +55,26 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             key="map_sources", bind="query-params", persist_state="session",
         )  # fmt: skip
 asked = clip_filter.ClipFilter(tuple(splits), label or "", sources=tuple(wanted))
-points = asked.apply(embedding_map.placed(every, found, embedding))
+points = asked.apply(map_embedding.placed(every, found, embedding))
 
 # The map. Its figure hangs on the view alone: what is chosen in it stays chosen while clips are selected
 key = map_choice.view_key(run, found.made, (embedding, colour, model, asked))
 marked = map_choice.marked(key, points)
-values, text = map_choice.values(points, colour, model), figures_map.hover(points, model)
-agreed = map_words.about_agreement(embedding_map.agreement(run, embedding, points, len(every)), points)
+values, text = map_choice.values(points, colour, model), map_figures.hover(points, model)
+agreed = map_words.about_agreement(map_embedding.agreement(run, embedding, points, len(every)), points)
 figure = (
-    figures_map.by_number(points, values, text, marked, map_choice.UNITS[colour].format(names[model]))
+    map_figures.by_number(points, values, text, marked, map_choice.UNITS[colour].format(names[model]))
     if colour in map_choice.NUMBERS
-    else figures_map.by_name(points, values, text, marked)
+    else map_figures.by_name(points, values, text, marked)
 )
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.subheader(f"{maps[embedding]}, by {map_choice.COLOURS[colour].lower()}", anchor=False)
     st.caption(clip_filter.shown(len(points), len(every), asked.splits))
     st.plotly_chart(
-        figures_map.add_errors(figure, points[~points[f"right_{model}"]], names[model], marked),
+        map_figures.add_errors(figure, points[~points[f"right_{model}"]], names[model], marked),
         key=key, on_select=lambda: map_choice.choose(st.session_state[key].selection.points, every),
-        config=figures_map.MAP_CONFIG, alt=map_words.map_alt(points, embedding, colour, agreed),
+        config=map_figures.MAP_CONFIG, alt=map_words.map_alt(points, embedding, colour, agreed),
     )  # fmt: skip
 
 # What is chosen in it
@@ -122,7 +122,7 @@ with right:
         )  # fmt: skip
         k = st.slider("Neighbours", 1, 50, 10, width=200, key="map_k", bind="query-params", persist_state="session")
     among = every if split == "all" else clips.of_split(every, split)
-    near = embedding_map.near_clips(run, embedding, every, row, among.index, k)
+    near = map_embedding.near_clips(run, embedding, every, row, among.index, k)
     st.text(map_words.about_neighbours(near, among, split))
     clip_view.table(
         near, {"similarity": "Cosine", **columns, "same_song": "Song"}, "map-near",
@@ -131,6 +131,6 @@ with right:
     there = near.index.isin(points.index).sum()
     st.markdown(f"**Where they lie on the map** ({maps[embedding]}): {there} of {len(near)}")
     st.plotly_chart(
-        figures_map.locator(points, row, near.index), config=theme.CHART_CONFIG, key="map-locator",
+        map_figures.locator(points, row, near.index), config=theme.CHART_CONFIG, key="map-locator",
         alt=map_words.locator_alt(points, row, near),
     )  # fmt: skip

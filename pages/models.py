@@ -4,18 +4,18 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import (
-    audit_results,
     clip_view,
     clips,
     data,
-    figures_models,
-    model_results,
-    model_tables,
-    operating,
+    models_figures,
+    models_operating,
+    models_results,
+    models_tables,
+    models_threshold,
+    robustness_results,
     selection,
     sentences,
     theme,
-    threshold_view,
 )
 
 PARTS = {
@@ -29,7 +29,7 @@ SPLITS = {"test": "Test", "val": "Validation"}
 run = data.current_run()
 st.title("Models", anchor=False)
 results, every = data.results(run), clips.table(run)
-found = model_results.read(run)
+found = models_results.read(run)
 models = {model.key: model for model in results.models}
 names = {key: model.name for key, model in models.items()}
 
@@ -56,14 +56,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if part == "threshold":
     above, chosen, below = st.container(), st.container(), st.container()
     model, other = models[key], models.get(against)
-    asked = threshold_view.Asked(
+    asked = models_threshold.Asked(
         run, results, clips.of_split(every, split), split, model, other, found.details[key].areas[split],
-        answers=operating.answers(run, key, split, model.threshold),
-        rival=operating.answers(run, other.key, split, other.threshold) if other else None,
+        answers=models_operating.answers(run, key, split, model.threshold),
+        rival=models_operating.answers(run, other.key, split, other.threshold) if other else None,
         selected=selection.path(),
     )  # fmt: skip
     with above:
-        threshold_view.show(asked, below)
+        models_threshold.show(asked, below)
     clip = selection.clip(every)
     if clip is not None:
         with chosen:
@@ -73,7 +73,7 @@ if part == "threshold":
 if part == "detectors":
     st.subheader(f"All detectors on {sentences.counted(results.headline.n, 'test clip')}", anchor=False)
     st.dataframe(
-        pd.DataFrame(model_tables.detector_rows(results)), hide_index=True,
+        pd.DataFrame(models_tables.detector_rows(results)), hide_index=True,
         alt=sentences.chart_alt(results, "roc_auc", "Every figure of every detector; AUC"),
     )  # fmt: skip
     st.caption(
@@ -87,14 +87,14 @@ if part == "detectors":
             f"**AUC of {names[key]} minus that of each other** ({pairs[0].n} test clips, {pairs[0].songs} songs)"
         )
         st.plotly_chart(
-            figures_models.differences(pairs, names), config=theme.CHART_CONFIG,
-            alt=". ".join(f"{names[key]} minus {names[p.second]}: {model_tables.signed(p.area)}" for p in pairs),
+            models_figures.differences(pairs, names), config=theme.CHART_CONFIG,
+            alt=". ".join(f"{names[key]} minus {names[p.second]}: {models_tables.signed(p.area)}" for p in pairs),
         )  # fmt: skip
         st.caption("Right of zero: better on the same clips. An interval over zero: cannot be told apart.")
     with right:
         st.markdown(f"**Every two detectors** ({len(found.pairs)} pairs)")
         st.dataframe(
-            pd.DataFrame(model_tables.pair_rows(found.pairs, names)), hide_index=True, height=300,
+            pd.DataFrame(models_tables.pair_rows(found.pairs, names)), hide_index=True, height=300,
             alt="Differences in AUC and accuracy of every two detectors, with intervals and p-values",
         )  # fmt: skip
         st.caption(
@@ -103,21 +103,21 @@ if part == "detectors":
         )
     st.subheader("Whole songs", anchor=False)
     st.table(
-        pd.DataFrame(model_tables.song_rows(found, results)), hide_index=True, border="horizontal",
+        pd.DataFrame(models_tables.song_rows(found, results)), hide_index=True, border="horizontal",
         alt="Every detector's figures over whole songs",
     )  # fmt: skip
     st.caption("A song's score: the mean of its clips' log-odds, at the clips' threshold.")
     st.subheader("Attention or plain concatenation", anchor=False)
-    st.markdown(model_tables.concatenation(found.concatenation))
+    st.markdown(models_tables.concatenation(found.concatenation))
     st.subheader("Other seeds", anchor=False)
-    again = audit_results.read(run).seeds
+    again = robustness_results.read(run).seeds
     if again is None:
         st.markdown("Everything was trained once. To see how much the figures owe to the seed:")
         st.code(f"python -m scripts.pipeline run --run {run.name} --set train.seeds=5", language=None, wrap_lines=True)
     else:
         areas = {names[model]: again.models[model]["roc_auc"].values for model in names}
         st.plotly_chart(
-            figures_models.seeds(areas), config=theme.CHART_CONFIG,
+            models_figures.seeds(areas), config=theme.CHART_CONFIG,
             alt=". ".join(f"{name}: {min(values):.3f} to {max(values):.3f}" for name, values in areas.items()),
         )  # fmt: skip
         st.caption(f"AUC on {again.n} test clips of {len(again.seeds)} trainings, each with its own seed.")
@@ -128,38 +128,38 @@ if part == "calibration":
     with left:
         st.markdown(f"**Is the score a probability?** {names[key]} on {calibrated.n} test clips")
         st.plotly_chart(
-            figures_models.reliability(calibrated.bins), config=theme.CHART_CONFIG,
-            alt=model_tables.calibration_sentence(calibrated, names[key]),
+            models_figures.reliability(calibrated.bins), config=theme.CHART_CONFIG,
+            alt=models_tables.calibration_sentence(calibrated, names[key]),
         )  # fmt: skip
         st.caption(
             "Dotted: a score that means what it says. Bins hold equally many clips; their intervals count clips, "
             "not songs, and are too narrow where songs have several."
         )
     with right:
-        st.markdown(model_tables.calibration_sentence(calibrated, names[key]))
-        st.markdown(model_tables.band_sentence(calibrated, names[key]))
+        st.markdown(models_tables.calibration_sentence(calibrated, names[key]))
+        st.markdown(models_tables.band_sentence(calibrated, names[key]))
         st.table(
-            pd.DataFrame(model_tables.bin_rows(calibrated, "after")), hide_index=True, border="horizontal",
+            pd.DataFrame(models_tables.bin_rows(calibrated, "after")), hide_index=True, border="horizontal",
             alt="Share of AI in each bin of the score after the temperature",
         )  # fmt: skip
         st.caption("After the temperature.")
 
 if part == "training":
-    trained = model_results.trainings(run)
+    trained = models_results.trainings(run)
     if not trained:
         st.markdown("This run holds no training curves. They are made with the models:")
         st.code(f"python -m scripts.pipeline run --run {run.name}", language=None, wrap_lines=True)
         st.stop()
     name = st.selectbox(
-        "Training", trained, format_func=lambda name: model_results.TRAININGS.get(name, name), key="training",
+        "Training", trained, format_func=lambda name: models_results.TRAININGS.get(name, name), key="training",
         bind="query-params", width=280,
     )  # fmt: skip
-    history = model_results.history(run, name)
+    history = models_results.history(run, name)
     for column, quantity in zip(st.columns(2, gap="large"), ("loss", "accuracy"), strict=True):
         with column:
             st.markdown(f"**{quantity.capitalize()} by epoch** ({len(history)} epochs)")
             st.plotly_chart(
-                figures_models.training_curve(history, quantity), config=theme.CHART_CONFIG,
-                alt=model_tables.history_alt(history, quantity),
+                models_figures.training_curve(history, quantity), config=theme.CHART_CONFIG,
+                alt=models_tables.history_alt(history, quantity),
             )  # fmt: skip
-    st.caption(model_tables.kept(history))
+    st.caption(models_tables.kept(history))

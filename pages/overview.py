@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import audit_results, components, data, figures, limits, sentences, sentences_audit, theme
+from dashboard import components, data, figures, overview_limits, robustness_results, robustness_words, sentences, theme
 
 SKIPPED_SHOWN = 200
 
@@ -11,7 +11,7 @@ run = data.current_run()
 st.title("Overview", anchor=False)
 if not data.is_evaluated(run):
     components.show_phases(data.phases(run))
-results, audit = data.results(run), audit_results.read(run)
+results, audit = data.results(run), robustness_results.read(run)
 best, link = results.headline, {"run": run.name}
 
 st.caption(f"Run {sentences.literal(run.name)} · {sentences.when(results.made)} · {sentences.tested_on(results)}")
@@ -19,14 +19,14 @@ if data.is_outdated(run):
     components.show_outdated(run)
 
 # How good: at home and away, side by side
-st.subheader(sentences_audit.verdict(results, audit), anchor=False)
+st.subheader(robustness_words.verdict(results, audit), anchor=False)
 cards = st.grid(3, min_column_width=230)
-for part, card in sentences_audit.cards(results, audit).items():
+for part, card in robustness_words.cards(results, audit).items():
     with cards.container(border=True, gap="xsmall", height="stretch"):
-        st.markdown(f"**{sentences_audit.CARDS[part]}**")
+        st.markdown(f"**{robustness_words.CARDS[part]}**")
         if card is None:
             st.caption("Not measured in this run. To measure it:")
-            st.code(sentences_audit.command(run, part), language=None, wrap_lines=True)
+            st.code(robustness_words.command(run, part), language=None, wrap_lines=True)
             continue
         st.caption(card.tested)
         with st.container(horizontal=True):
@@ -48,7 +48,7 @@ with left:
     st.markdown(f"{sentences.accusation(results)} {sentences.meaning_of_auc(best.scores['roc_auc'].value)}")
 with right:
     st.subheader("What may not be claimed", anchor=False)
-    st.markdown("\n".join(f"- {sentence}" for sentence in limits.limits(results, audit)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in overview_limits.limits(results, audit)))
     st.page_link("../pages/robustness.py", label="Robustness: the file, new sources, changed sound",
                  icon=":material/shield:", query_params=link)  # fmt: skip
 

@@ -3,13 +3,22 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import audit_results, components, data, figures_audit, sentences, sentences_audit, tables_audit, theme
+from dashboard import (
+    components,
+    data,
+    robustness_figures,
+    robustness_results,
+    robustness_tables,
+    robustness_words,
+    sentences,
+    theme,
+)
 
 FACTS_SHOWN = 10
 
 run = data.current_run()
 st.title("Robustness", anchor=False)
-results, audit = data.results(run), audit_results.read(run)
+results, audit = data.results(run), robustness_results.read(run)
 models = {model.key: model for model in results.models}
 st.caption(
     f"Run {sentences.literal(run.name)} · [music or file](#file) · [new sources](#sources) · "
@@ -26,112 +35,112 @@ model = models[key]
 st.subheader("Is it the music or the file?", anchor="file")
 if audit.shortcuts is None:
     st.markdown("Not measured in this run. To measure it:")
-    st.code(sentences_audit.command(run, "shortcuts"), language=None, wrap_lines=True)
+    st.code(robustness_words.command(run, "shortcuts"), language=None, wrap_lines=True)
 else:
-    files, heard = (audit.shortcuts[kind] for kind in audit_results.KNOWLEDGE)
+    files, heard = (audit.shortcuts[kind] for kind in robustness_results.KNOWLEDGE)
     told = files.facts[:FACTS_SHOWN]
-    st.markdown(sentences_audit.music_or_file(audit, model))
+    st.markdown(robustness_words.music_or_file(audit, model))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**AUC with music and without** ({sentences.counted(files.n, 'test clip')}, 0.5 is a coin)")
         areas = {"No music: files": files.area, "No music: sound": heard.area}
         st.plotly_chart(
-            figures_audit.shortcut_chart(results.models, model, areas),
+            robustness_figures.shortcut_chart(results.models, model, areas),
             config=theme.CHART_CONFIG,
-            alt=tables_audit.shortcut_alt(results, areas),
+            alt=robustness_tables.shortcut_alt(results, areas),
         )
         st.caption("Filled: the chosen detector. ×: a classifier that is shown facts about files or sound, no music.")
     with right:
         st.markdown(f"**AUC of each fact by itself** ({len(told)} of {len(files.facts)} facts, test clips)")
         st.plotly_chart(
-            figures_audit.fact_chart(told, heard.facts),
+            robustness_figures.fact_chart(told, heard.facts),
             config=theme.CHART_CONFIG,
-            alt=tables_audit.fact_alt(told, heard.facts),
+            alt=robustness_tables.fact_alt(told, heard.facts),
         )
         st.caption("Filled: of the files as stored. ×: of the sound as the detectors are given it.")
-    st.text("\n".join(f"• {sentence}" for sentence in sentences_audit.shortcut_advice(audit)))
+    st.text("\n".join(f"• {sentence}" for sentence in robustness_words.shortcut_advice(audit)))
     with st.expander("As a table"):
         st.table(
-            pd.DataFrame(tables_audit.shortcut_rows(audit, results)), hide_index=True, border="horizontal",
+            pd.DataFrame(robustness_tables.shortcut_rows(audit, results)), hide_index=True, border="horizontal",
             alt="Every detector's AUC beside that of classifiers without music",
         )  # fmt: skip
         st.dataframe(
-            pd.DataFrame(tables_audit.fact_rows(audit)), hide_index=True, alt="AUC of each fact by itself",
+            pd.DataFrame(robustness_tables.fact_rows(audit)), hide_index=True, alt="AUC of each fact by itself",
         )  # fmt: skip
 
 st.subheader("Does it hold for a source it never heard?", anchor="sources")
 if audit.leave_out is None:
     st.markdown("Not measured in this run. To measure it, everything is trained once more without each source:")
-    st.code(sentences_audit.command(run, "leave_out"), language=None, wrap_lines=True)
+    st.code(robustness_words.command(run, "leave_out"), language=None, wrap_lines=True)
 else:
-    st.markdown(sentences_audit.never_heard(audit, model))
+    st.markdown(robustness_words.never_heard(audit, model))
     measure = st.segmented_control(
-        "Figure", [sentences_audit.CALLED, sentences_audit.AREA], default=sentences_audit.CALLED, required=True,
+        "Figure", [robustness_words.CALLED, robustness_words.AREA], default=robustness_words.CALLED, required=True,
         key="sources_by", bind="query-params", label_visibility="collapsed",
     )  # fmt: skip
     for column, label in zip(st.columns(2, gap="large"), ("ai", "human"), strict=True):
-        sources = tables_audit.ranked(audit.leave_out.of(label), model, measure)
+        sources = robustness_tables.ranked(audit.leave_out.of(label), model, measure)
         with column:
-            st.markdown(f"**{theme.labelled(label)} sources: {sentences_audit.measured(label, measure)}**")
+            st.markdown(f"**{theme.labelled(label)} sources: {robustness_words.measured(label, measure)}**")
             if not sources:
                 st.caption("None was held out.")
                 continue
             st.plotly_chart(
-                figures_audit.source_chart(sources, results.models, model, measure),
+                robustness_figures.source_chart(sources, results.models, model, measure),
                 config=theme.CHART_CONFIG,
-                alt=tables_audit.source_alt(sources, model, measure),
+                alt=robustness_tables.source_alt(sources, model, measure),
             )
-    st.caption(sentences_audit.how_held_out(audit, model))
+    st.caption(robustness_words.how_held_out(audit, model))
     with st.expander("As a table: every detector"):
         st.dataframe(
-            pd.DataFrame(tables_audit.source_rows(audit.leave_out, results.models, measure)), hide_index=True,
+            pd.DataFrame(robustness_tables.source_rows(audit.leave_out, results.models, measure)), hide_index=True,
             alt="For each source that was held out: every detector's figure with its interval",
         )  # fmt: skip
 
 st.subheader("Does it hold after re-encoding?", anchor="changes")
 if audit.robustness is None:
     st.markdown("Not measured in this run. To measure it:")
-    st.code(sentences_audit.command(run, "robustness"), language=None, wrap_lines=True)
+    st.code(robustness_words.command(run, "robustness"), language=None, wrap_lines=True)
 else:
     found = audit.robustness
-    st.markdown(sentences_audit.after_changes(audit, model))
+    st.markdown(robustness_words.after_changes(audit, model))
     measure = st.segmented_control(
-        "Figure", [sentences_audit.ERRORS, sentences_audit.AREA], default=sentences_audit.ERRORS, required=True,
+        "Figure", [robustness_words.ERRORS, robustness_words.AREA], default=robustness_words.ERRORS, required=True,
         key="changes_by", bind="query-params", label_visibility="collapsed",
     )  # fmt: skip
-    st.markdown(sentences_audit.change_title(found, model, measure))
-    for column, lines in zip(st.columns(2, gap="large"), figures_audit.halves(found), strict=False):
+    st.markdown(robustness_words.change_title(found, model, measure))
+    for column, lines in zip(st.columns(2, gap="large"), robustness_figures.halves(found), strict=False):
         column.plotly_chart(
-            figures_audit.change_chart(found, lines, results.models, model, measure),
+            robustness_figures.change_chart(found, lines, results.models, model, measure),
             config=theme.CHART_CONFIG,
-            alt=tables_audit.change_alt(found, lines, model, measure),
+            alt=robustness_tables.change_alt(found, lines, model, measure),
         )
-    st.caption(f"{sentences_audit.change_key(measure)} {sentences_audit.seen_changes(audit)}")
+    st.caption(f"{robustness_words.change_key(measure)} {robustness_words.seen_changes(audit)}")
     st.markdown("**Detectors compared** (unchanged → at worst)")
     st.dataframe(
-        pd.DataFrame(tables_audit.detector_rows(found, results.models)), hide_index=True,
+        pd.DataFrame(robustness_tables.detector_rows(found, results.models)), hide_index=True,
         alt="For each detector: what the changes cost it at worst",
     )  # fmt: skip
     with st.expander(f"As a table: {model.name}, every change"):
         st.dataframe(
-            pd.DataFrame(tables_audit.change_rows(found, model)), hide_index=True,
+            pd.DataFrame(robustness_tables.change_rows(found, model)), hide_index=True,
             alt=f"AUC and both error rates of the {model.name} after every change, with intervals",
         )  # fmt: skip
 
 st.subheader("How much is luck of the training?", anchor="seeds")
 if audit.seeds is None:
     st.markdown("Not measured in this run. To measure it, everything is trained once more per seed:")
-    st.code(sentences_audit.command(run, "seeds"), language=None, wrap_lines=True)
+    st.code(robustness_words.command(run, "seeds"), language=None, wrap_lines=True)
 else:
-    st.markdown(sentences_audit.luck(audit, model))
+    st.markdown(robustness_words.luck(audit, model))
     st.markdown(f"**AUC of every training** ({sentences.counted(audit.seeds.n, 'test clip')}; square: mean)")
     st.plotly_chart(
-        figures_audit.seed_chart(audit.seeds, results.models, model),
+        robustness_figures.seed_chart(audit.seeds, results.models, model),
         config=theme.CHART_CONFIG,
-        alt=tables_audit.seed_alt(audit, results.models),
+        alt=robustness_tables.seed_alt(audit, results.models),
     )
     with st.expander("As a table"):
         st.table(
-            pd.DataFrame(tables_audit.seed_rows(audit, results.models)), hide_index=True, border="horizontal",
+            pd.DataFrame(robustness_tables.seed_rows(audit, results.models)), hide_index=True, border="horizontal",
             alt="Mean, standard deviation and range of every detector over the trainings",
         )  # fmt: skip

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from core import mel_scale, storage
 from core.artifacts import SPLITS, Run
 from core.errors import ArtifactError
-from dashboard import attention, attention_maps, attention_words, clips, data, figures_attention, sentences
+from dashboard import attention, attention_figures, attention_maps, attention_words, clips, data, sentences
 from dashboard.attention import Attention, Fusion, Weight
 from dashboard.attention_maps import Maps
 from dashboard.results import Encoder, Estimate
@@ -121,17 +121,17 @@ def test_a_chosen_mark_stands_for_its_clip_whatever_its_trace(every: pd.DataFram
 
 def test_every_mark_carries_the_row_of_its_own_clip(found: Attention, run: Run, every: pd.DataFrame) -> None:
     test = clips.of_split(attention.table(run, every, "hybrid"), "test")
-    for trace in figures_attention.effect_chart(test, "autoencoder").data:
+    for trace in attention_figures.effect_chart(test, "autoencoder").data:
         assert np.allclose(test.loc[list(trace.customdata), "weight_autoencoder"], trace.x, atol=1e-4)
         assert np.allclose(test.loc[list(trace.customdata), "change_autoencoder"], trace.y, atol=1e-3)
-    human, _, ai, _ = figures_attention.weights_chart(test, found.fusions["hybrid"], ["autoencoder"]).data
+    human, _, ai, _ = attention_figures.weights_chart(test, found.fusions["hybrid"], ["autoencoder"]).data
     assert (human.marker.symbol, ai.marker.symbol) == ("circle", "diamond")
     assert np.allclose(test.loc[list(ai.customdata), "weight_autoencoder"], ai.x, atol=1e-4)
 
 
 def test_a_file_name_cannot_speak_html_in_a_chart(run: Run, every: pd.DataFrame) -> None:
     table = attention.table(run, every, "hybrid").assign(path=HOSTILE[0])
-    spec = figures_attention.effect_chart(table, "autoencoder").to_json()
+    spec = attention_figures.effect_chart(table, "autoencoder").to_json()
     assert "img src" in spec
     assert "<img" not in json.loads(spec)["data"][0]["text"][0]
 
@@ -208,7 +208,7 @@ def test_a_patch_lies_on_the_spectrograms_own_frequencies() -> None:
     own[4, 10] = 9.0  # about 2.2 kHz, 1.68 s
     maps = Maps(np.array([0]), own[None] / own.sum(), SECONDS, HERTZ)
     stretch, scale = attention_maps.most_attended(own, SECONDS, 5.0), attention_maps.scaled(maps, own, "clip")
-    figure = figures_attention.map_chart(np.zeros((128, 157)), own, maps, scale, stretch, 5.0, 16_000)
+    figure = attention_figures.map_chart(np.zeros((128, 157)), own, maps, scale, stretch, 5.0, 16_000)
     sound, patches = figure.data[0], figure.data[1]
     row, column = np.unravel_index(np.argmax(patches.z), (8, 31))
     assert patches.y[row] < mel_scale.band_of(2200, 128, 16_000) < patches.y[row + 1]

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import DETECTORS, Run
-from dashboard import annotations, audit_export, clips, data, misclassified, sentences, triage
+from dashboard import annotations, audit_export, audit_lists, audit_triage, clips, data, sentences
 from dashboard.annotations import Annotation
 from tests import reading
 from tests.invented_run import HOSTILE, invent
@@ -78,7 +78,7 @@ def frame(labels: list[str], **scores: list[float]) -> pd.DataFrame:
 
 
 def listed(clips: pd.DataFrame, kind: str, **levels: float) -> list[int]:
-    return list(misclassified.listed(misclassified.judged(clips, "hybrid", LEVELS | levels), kind).index)
+    return list(audit_lists.listed(audit_lists.judged(clips, "hybrid", LEVELS | levels), kind).index)
 
 
 def test_the_most_confident_error_comes_first() -> None:
@@ -89,8 +89,8 @@ def test_the_most_confident_error_comes_first() -> None:
 
 
 def test_confidence_is_distance_in_log_odds_and_finite_at_the_ends() -> None:
-    assert misclassified.log_odds([0.5, 0.9]) == pytest.approx([0, np.log(9)])
-    assert np.isfinite(misclassified.log_odds([0.0, 1.0])).all()
+    assert audit_lists.log_odds([0.5, 0.9]) == pytest.approx([0, np.log(9)])
+    assert np.isfinite(audit_lists.log_odds([0.0, 1.0])).all()
     found = frame(["human", "ai"], hybrid=[0.999, 0.5])
     assert listed(found, "confident", hybrid=0.9) == [0, 1]  # log-odds 4.7 above, 2.2 below
     assert listed(found, "confident", hybrid=0.99) == [1, 0]  # 2.3 above, 4.6 below
@@ -113,7 +113,7 @@ def test_disputed_errors_come_before_those_all_detectors_make() -> None:
 
 
 def test_all_four_wrong_asks_only_the_prescribed() -> None:
-    four = {name: [0.9, 0.9, 0.1] for name in misclassified.PRESCRIBED}
+    four = {name: [0.9, 0.9, 0.1] for name in audit_lists.PRESCRIBED}
     assert len(four) == 4
     assert listed(frame(HUMANS, **four), "all_wrong") == [0, 1]  # the additions are right about both
     assert listed(frame(HUMANS, **(four | {"cnn": [0.1, 0.9, 0.1]})), "all_wrong") == [1]
@@ -123,14 +123,14 @@ def test_near_the_threshold_come_right_and_wrong_and_not_more_than_a_sitting() -
     scores = np.linspace(0.01, 0.99, 99).tolist()
     found = listed(frame(["human"] * 99, hybrid=scores), "near")
     assert found[0] == 49
-    assert len(found) == misclassified.NEAREST
+    assert len(found) == audit_lists.NEAREST
     assert set(found[:3]) == {48, 49, 50}
 
 
 def test_sources_are_counted_with_their_n() -> None:
     found = frame(HUMANS + MACHINES, hybrid=[0.6, 0.1, 0.1, 0.9, 0.3, 0.3])
     found["source"] = ["a", "a", "a", "b", "b", "b"]
-    counts = misclassified.by_source(misclassified.judged(found, "hybrid", LEVELS))
+    counts = audit_lists.by_source(audit_lists.judged(found, "hybrid", LEVELS))
     assert counts[["source", "clips", "wrong"]].to_numpy().tolist() == [["b", 3, 2], ["a", 3, 1]]
 
 
@@ -147,7 +147,7 @@ def test_sources_are_counted_with_their_n() -> None:
 def test_a_new_question_starts_at_the_top_and_a_link_is_honoured(
     selected: str, earlier: tuple[str, ...], same: bool, expected: str
 ) -> None:
-    assert triage.clip_to_show(selected, ("a", "b"), earlier, same=same) == expected
+    assert audit_triage.clip_to_show(selected, ("a", "b"), earlier, same=same) == expected
 
 
 # The page
@@ -174,11 +174,11 @@ def test_counts_by_source_add_up_to_all_errors(run: Run) -> None:
     assert sum(wrong) == len(table(app))
 
 
-@pytest.mark.parametrize("kind", list(misclassified.LISTS.values()))
+@pytest.mark.parametrize("kind", list(audit_lists.LISTS.values()))
 @pytest.mark.parametrize("split", ["Test", "Training"])
 def test_every_list_opens_by_its_link(run: Run, kind: str, split: str) -> None:
     app = opened(errors=kind, audit_split=split, model="CNN")
-    assert app.selectbox(key="errors").value in misclassified.LISTS
+    assert app.selectbox(key="errors").value in audit_lists.LISTS
     assert kind in [header.value for header in app.subheader]
     assert ("have learned from these clips" in words(app)) == (split == "Training")
 
@@ -200,7 +200,7 @@ def test_the_threshold_moves_every_number_and_the_list_and_goes_back(run: Run) -
 
 
 def test_the_verdicts_beside_the_clip_follow_the_threshold(run: Run) -> None:
-    app = opened(errors=misclassified.LISTS["near"])
+    app = opened(errors=audit_lists.LISTS["near"])
     app.select_slider(key="audit-cut").set_value(0)
     drawn(app)
     verdicts = next(t.value for t in app.table if "Detector" in t.value).set_index("Detector")
@@ -340,10 +340,10 @@ def test_a_damaged_file_of_tags_is_a_sentence_and_a_command(run: Run) -> None:
 
 
 def exported(run: Run, said: dict[str, list[Annotation]]) -> list[dict[str, str]]:
-    every = misclassified.judged(
+    every = audit_lists.judged(
         clips.table(run), "hybrid", {model.key: model.threshold for model in data.results(run).models}
     )
-    text = audit_export.table(misclassified.listed(every, "confident"), said, "hybrid", 0.25).decode("utf-8-sig")
+    text = audit_export.table(audit_lists.listed(every, "confident"), said, "hybrid", 0.25).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
 
 
@@ -377,7 +377,7 @@ def test_hostile_names_are_shown_and_break_nothing(run: Run) -> None:
         for source, hostile in zip(("fma", "gtzan", "suno", "musicgen"), HOSTILE, strict=True):
             text = text.replace(source, hostile)
         file.write_text(text, encoding="utf-8")
-    app = opened(errors=misclassified.LISTS["near"])
+    app = opened(errors=audit_lists.LISTS["near"])
     assert set(app.dataframe[1].value["Source"]) >= set(HOSTILE)
     for source in HOSTILE:
         app.selectbox(key="audit_source").select(source)
@@ -403,8 +403,8 @@ def test_charts_and_tables_have_text_alternatives(run: Run) -> None:
 def test_four_thousand_clips_are_ranked_at_once(run: Run) -> None:
     every = pd.concat([clips.table(run)] * 20, ignore_index=True)
     started = time.perf_counter()
-    found = misclassified.judged(every, "hybrid", LEVELS)
-    for kind in misclassified.LISTS:
-        misclassified.listed(found, kind)
+    found = audit_lists.judged(every, "hybrid", LEVELS)
+    for kind in audit_lists.LISTS:
+        audit_lists.listed(found, kind)
     assert len(every) >= 4000
     assert time.perf_counter() - started < 0.5

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import storage
 from core.artifacts import DETECTORS, SPLITS, Run
-from dashboard import attention, clips, data, embedding_map, operating, sound
+from dashboard import attention, clips, data, map_embedding, models_operating, sound
 from scripts import benchmark, benchmark_browser, benchmark_dashboard, benchmark_repeated
 from scripts.benchmark_browser import StepError
 from scripts.benchmark_dashboard import FIRST, PAGES, TargetRow
@@ -82,7 +82,7 @@ def test_every_array_and_table_means_the_same_copy(source: Run, made: Run) -> No
         assert (moved[every["path"].str.startswith("copy_0/")] == 0).all()
         assert (np.abs(moved[copy]) > 0).mean() > 0.9
         assert np.abs(moved).max() < 0.1
-    steps = [len(operating.answers(run, "cnn", "test", 0.5).thresholds) for run in (source, made)]
+    steps = [len(models_operating.answers(run, "cnn", "test", 0.5).thresholds) for run in (source, made)]
     assert steps[1] > 2 * steps[0]
 
 
@@ -91,7 +91,7 @@ def test_a_copy_sounds_as_the_clip_and_lies_near_it_on_the_map(source: Run, made
     assert last.path.startswith("copy_2/")
     path = last.path.partition("/")[2]
     assert sound.original(made, last.path).data == sound.original(source, path).data
-    small, large = embedding_map.read(source, OWN), embedding_map.read(made, CLIPS)
+    small, large = map_embedding.read(source, OWN), map_embedding.read(made, CLIPS)
     row = next(clip.row for clip in source.read_clips() if clip.path == path)
     apart = large.positions["hybrid"][-1] - small.positions["hybrid"][row]
     assert 0 < np.abs(apart).max() < 0.5

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.artifacts import DETECTORS, Run
 from core.errors import ArtifactError
-from dashboard import clip_evidence, clip_view, clips, data, figures_clip, selection
+from dashboard import clip_evidence, clip_figures, clip_view, clips, data, selection
 from dashboard.clip_filter import ClipFilter, shown
 from tests import reading
 from tests.invented_run import HOSTILE, invent
@@ -159,9 +159,9 @@ def test_hostile_sources_are_shown_letter_by_letter(run: Run) -> None:
 
 def test_residual_is_centred_at_zero_and_pictures_have_true_axes() -> None:
     values = np.full((128, 157), -40.0, np.float32)
-    (heat,) = figures_clip.residual(values, 5.0, 16_000).data
+    (heat,) = clip_figures.residual(values, 5.0, 16_000).data
     assert heat.zmin == -heat.zmax
-    (heat,) = figures_clip.spectrogram(values, 5.0, 16_000, 80.0).data
+    (heat,) = clip_figures.spectrogram(values, 5.0, 16_000, 80.0).data
     assert heat.x[-1] == 5.0
     assert heat.customdata[0, 0] < heat.customdata[-1, 0] < 8000
 
@@ -170,7 +170,7 @@ def test_the_strongest_lines_are_marked_by_the_class_they_speak_for() -> None:
     hertz, level = np.arange(100.0) * 10, np.zeros(100, np.float32)
     moved = np.zeros(100, np.float32)
     moved[[3, 7]] = 1.0, -2.0
-    chart = figures_clip.artefacts(hertz, level, level, moved, np.array([7, 3]))
+    chart = clip_figures.artefacts(hertz, level, level, moved, np.array([7, 3]))
     towards = {trace.name: list(trace.x) for trace in chart.data[2:]}
     assert towards == {"moved the score towards AI": [0.03], "moved the score towards Human": [0.07]}
 
@@ -184,7 +184,7 @@ def test_a_table_shows_marks_and_words_for_classes_and_verdicts() -> None:
 def test_evidence_of_a_clip_is_drawn_from_its_own_row(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[np.ndarray] = []
     monkeypatch.setattr(
-        figures_clip, "spectrogram", lambda values, *_: drawn.append(values) or figures_clip.go.Figure()
+        clip_figures, "spectrogram", lambda values, *_: drawn.append(values) or clip_figures.go.Figure()
     )
     clip_evidence.reconstruction(run, clips.table(run).loc[9])
     np.testing.assert_array_equal(drawn[0], np.load(run.log_mel)[9].astype(np.float32))

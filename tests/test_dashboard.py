@@ -12,7 +12,7 @@ import pytest
 
 from core import pipeline
 from core.artifacts import Run
-from dashboard import audit_results, data, figures, limits, sentences, theme
+from dashboard import data, figures, overview_limits, robustness_results, sentences, theme
 from dashboard.results import Results, parse
 from tests.invented_run import HOSTILE, SOURCES, invent
 from tests.reading import opened, rewrite, words
@@ -50,7 +50,7 @@ def results(run: Run) -> Results:
 
 def limited(run: Run) -> str:
     """Return what the Overview says may not be claimed."""
-    return "\n".join(limits.limits(data.results(run), audit_results.read(run)))
+    return "\n".join(overview_limits.limits(data.results(run), robustness_results.read(run)))
 
 
 # A whole run

@@ -25,11 +25,11 @@ from core.verdict_answer import Verdict
 from dashboard import (
     detect_changes,
     detect_export,
+    detect_figures,
     detect_models,
     detect_near,
     detect_view,
     detect_words,
-    figures_detect,
 )
 from tests import hostile_audio, reading
 from tests.invented_run import HOSTILE, invent
@@ -244,7 +244,7 @@ def test_the_timeline_shows_the_band_and_says_which_windows_do_not_count(verdict
     silent = replace(verdict.windows[1], probabilities={}, calibrated={}, note="silent")
     found = replace(verdict, windows=(verdict.windows[0], silent, *verdict.windows[2:]))
     calls = {name: tuple("ai" if one.calibrated else None for one in found.windows) for name in found.by_detector}
-    figure = figures_detect.timeline(found, calls, 0.2, 0.7, 0)  # type: ignore[arg-type]
+    figure = detect_figures.timeline(found, calls, 0.2, 0.7, 0)  # type: ignore[arg-type]
     bands = [shape for shape in figure.layout.shapes if shape.y0 == 0.2 and shape.y1 == 0.7]
     assert bands
     line, rows = figure.data

@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 from core import storage
 from core.artifacts import Run
 from core.errors import ArtifactError
-from dashboard import embedding_map, figures_map, map_choice, map_words, sentences, theme
-from dashboard.embedding_map import class_agreement, neighbours
+from dashboard import map_choice, map_embedding, map_figures, map_words, sentences, theme
 from dashboard.map_choice import OTHERS, chosen_rows
+from dashboard.map_embedding import class_agreement, neighbours
 from tests import reading
 from tests.invented_run import HOSTILE, invent
 from tests.reading import words
@@ -124,12 +124,12 @@ def test_a_lasso_means_clips_not_places_in_a_trace() -> None:
 def test_every_mark_carries_its_clips_row_and_nothing_else() -> None:
     shown = clip_table(8).loc[[1, 2, 5, 7]]
     for colour in map_choice.COLOURS:
-        values, text = map_choice.values(shown, colour, "cnn"), figures_map.hover(shown, "cnn")
+        values, text = map_choice.values(shown, colour, "cnn"), map_figures.hover(shown, "cnn")
         number = colour in map_choice.NUMBERS
         chart = (
-            figures_map.by_number(shown, values, text, [], "")
+            map_figures.by_number(shown, values, text, [], "")
             if number
-            else figures_map.by_name(shown, values, text, [])
+            else map_figures.by_name(shown, values, text, [])
         )
         carried = {
             row: (x, y) for trace in chart.data for row, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
@@ -140,12 +140,12 @@ def test_every_mark_carries_its_clips_row_and_nothing_else() -> None:
 def test_classes_differ_in_shape_whatever_the_colour() -> None:
     shown = clip_table(8)
     for colour in map_choice.COLOURS:
-        values, text = map_choice.values(shown, colour, "cnn"), figures_map.hover(shown, "cnn")
+        values, text = map_choice.values(shown, colour, "cnn"), map_figures.hover(shown, "cnn")
         number = colour in map_choice.NUMBERS
         chart = (
-            figures_map.by_number(shown, values, text, [], "")
+            map_figures.by_number(shown, values, text, [], "")
             if number
-            else figures_map.by_name(shown, values, text, [])
+            else map_figures.by_name(shown, values, text, [])
         )
         for trace in chart.data:
             assert {theme.SYMBOLS[shown.loc[row, "label"]] for row in trace.customdata} == {trace.marker.symbol}
@@ -153,19 +153,19 @@ def test_classes_differ_in_shape_whatever_the_colour() -> None:
 
 def test_the_legend_counts_the_marks_it_names() -> None:
     shown = clip_table(8)
-    chart = figures_map.by_name(shown, map_choice.values(shown, "split", "cnn"), figures_map.hover(shown, "cnn"), [])
+    chart = map_figures.by_name(shown, map_choice.values(shown, "split", "cnn"), map_figures.hover(shown, "cnn"), [])
     assert [trace.name for trace in chart.data] == ["Training (2)", "Test (2)"] * 2
-    figures_map.add_errors(chart, shown[~shown["right_cnn"]], "CNN", [])
+    map_figures.add_errors(chart, shown[~shown["right_cnn"]], "CNN", [])
     assert chart.data[-1].name == "CNN is wrong (4)"
     assert chart.data[-1].customdata == (4, 5, 6, 7)
 
 
 def test_what_was_chosen_before_is_marked_and_the_rest_steps_back() -> None:
     shown = clip_table(6)
-    names, text = map_choice.values(shown, "class", "cnn"), figures_map.hover(shown, "cnn")
-    human, ai = figures_map.by_name(shown, names, text, [1, 2]).data
+    names, text = map_choice.values(shown, "class", "cnn"), map_figures.hover(shown, "cnn")
+    human, ai = map_figures.by_name(shown, names, text, [1, 2]).data
     assert (human.selectedpoints, ai.selectedpoints) == ((1, 2), ())
-    assert all(trace.selectedpoints is None for trace in figures_map.by_name(shown, names, text, []).data)
+    assert all(trace.selectedpoints is None for trace in map_figures.by_name(shown, names, text, []).data)
 
 
 def test_small_sources_stand_together_and_are_counted() -> None:
@@ -173,7 +173,7 @@ def test_small_sources_stand_together_and_are_counted() -> None:
     shown["source"] = [f"s{row // 2 % 10}" if row < 20 else "suno" for row in range(40)]
     names = map_choice.values(shown, "source", "cnn")
     assert set(names[:20]) == {f"s{n}" for n in range(5)} | {f"5 {OTHERS}"}
-    chart = figures_map.by_name(shown, names, figures_map.hover(shown, "cnn"), [])
+    chart = map_figures.by_name(shown, names, map_figures.hover(shown, "cnn"), [])
     assert [trace.marker.color for trace in chart.data if OTHERS in trace.name] == [theme.NEUTRAL]
 
 
@@ -187,8 +187,8 @@ def test_the_export_holds_who_the_clips_are_their_scores_and_their_place() -> No
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_reaches_the_chart_as_letters(name: str) -> None:
     shown = clip_table(4).assign(source=name, path=[f"{row} {name}" for row in range(4)])
-    text = figures_map.hover(shown, "cnn")
-    chart = figures_map.by_name(shown, map_choice.values(shown, "source", "cnn"), text, [])
+    text = map_figures.hover(shown, "cnn")
+    chart = map_figures.by_name(shown, map_choice.values(shown, "source", "cnn"), text, [])
     drawn = [trace.name for trace in chart.data] + [line.replace("<br>", "") for line in text]
     assert not any("<" in words for words in drawn)
 
@@ -291,7 +291,7 @@ def test_a_run_without_a_sound_map_says_which_command_makes_it(run: Run, what: s
 
 def test_embeddings_of_other_clips_are_refused(run: Run) -> None:
     with pytest.raises(ArtifactError, match="does not hold the clips"):
-        embedding_map.directions(run, "ae", N + 1)
+        map_embedding.directions(run, "ae", N + 1)
 
 
 def test_a_half_finished_run_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,4 +326,4 @@ def test_neighbours_of_four_thousand_clips_are_counted_in_a_moment() -> None:
     found = class_agreement(vectors, np.arange(4000) % 2, np.arange(4000), ("human", "ai"), 10)
     assert time.perf_counter() - start < 2
     assert found is not None
-    assert found.n == embedding_map.QUERIES
+    assert found.n == map_embedding.QUERIES

@@ -15,9 +15,9 @@ from core import operating_points, storage
 from core.artifacts import DETECTORS, Run
 from core.errors import ArtifactError
 from core.operating_points import OUT_OF_REACH, SHARES
-from dashboard import clips, data, figures_models, model_results, model_tables, operating
-from dashboard.figures_models import Trace
-from dashboard.operating import Answers, asked, disagreements, of_cell, plain, shown
+from dashboard import clips, data, models_figures, models_operating, models_results, models_tables
+from dashboard.models_figures import Trace
+from dashboard.models_operating import Answers, asked, disagreements, of_cell, plain, shown
 from tests import reading
 from tests.invented_run import HOSTILE, invent
 from tests.reading import rewrite, words
@@ -64,7 +64,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 def found(run: Run, model: str, split: str = "test") -> Answers:
     threshold = {model.key: model.threshold for model in data.results(run).models}[model]
-    return operating.answers(run, model, split, threshold)
+    return models_operating.answers(run, model, split, threshold)
 
 
 # Thresholds
@@ -76,7 +76,7 @@ def test_at_the_validation_threshold_the_numbers_are_those_of_the_results_file(
     run: Run, model: str, split: str
 ) -> None:
     written = run.read_results()["models"][model]
-    point = operating.point(found(run, model, split), written["threshold"])
+    point = models_operating.point(found(run, model, split), written["threshold"])
     assert {name: point.values[name] for name in SHARES} == {name: written[split][name] for name in SHARES}
     assert {name: list(point.intervals[name]) for name in SHARES} == {
         name: written[split]["intervals"][name] for name in SHARES
@@ -137,7 +137,7 @@ def test_equal_errors_are_where_both_shares_are_nearest() -> None:
 
 def test_the_cells_hold_every_clip_once_and_the_surest_comes_first(run: Run) -> None:
     table = clips.of_split(clips.table(run), "test")
-    cells = {cell: of_cell(table, CNN, 0.6, cell) for cell in operating.CELLS}
+    cells = {cell: of_cell(table, CNN, 0.6, cell) for cell in models_operating.CELLS}
     assert sorted(row for rows in cells.values() for row in rows.index) == sorted(table.index)
     assert cells["fp"]["label"].eq("human").all()
     assert cells["fp"]["p_cnn"].is_monotonic_decreasing
@@ -163,10 +163,10 @@ def test_moving_the_slider_moves_every_number_and_one_press_brings_it_back(run: 
     assert not app.warning
     place = answers.chosen - 6
     app.select_slider(key="cut").set_value(place).run()
-    point = operating.point(answers, answers.thresholds[place])
+    point = models_operating.point(answers, answers.thresholds[place])
     said = words(app)
-    for cell in operating.CELLS:
-        assert model_tables.cell_button(cell, point) in said
+    for cell in models_operating.CELLS:
+        assert models_tables.cell_button(cell, point) in said
     (tn, fp), (fn, tp) = point.confusion
     assert f"Human clips called AI {fp} of {tn + fp}" in said
     assert f"AI clips missed {fn} of {fn + tp}" in said
@@ -192,9 +192,9 @@ def test_an_address_opens_a_threshold_a_cell_and_a_rival(run: Run) -> None:
 
 def test_a_cell_shows_its_clips(run: Run) -> None:
     app, answers = opened(model="CNN"), found(run, CNN)
-    point = operating.point(answers, answers.thresholds[answers.chosen])
-    for cell in operating.CELLS:
-        press(app, model_tables.cell_button(cell, point))
+    point = models_operating.point(answers, answers.thresholds[answers.chosen])
+    for cell in models_operating.CELLS:
+        press(app, models_tables.cell_button(cell, point))
         assert app.query_params["cell"] == cell
         shown_clips = len(app.dataframe[0].value) if app.dataframe else 0
         assert shown_clips == point.confusion[cell in ("fn", "tp")][cell in ("fp", "tp")]
@@ -232,7 +232,7 @@ def test_a_run_trained_once_says_how_to_train_it_with_other_seeds(run: Run) -> N
 
 
 def test_a_pair_seen_from_the_other_side_is_the_same_difference_turned(run: Run) -> None:
-    results = model_results.read(run)
+    results = models_results.read(run)
     pair = next(pair for pair in results.pairs if {CNN, HYBRID} == {pair.first, pair.second})
     one, other = pair.seen_from(CNN).area, pair.seen_from(HYBRID).area
     assert (one.value.value, one.value.low, one.value.high) == (
@@ -271,7 +271,7 @@ def test_damaged_results_are_a_sentence(run: Run) -> None:
     rewrite(run, lambda value: value["models"]["cnn"]["calibration"].pop("band"))
     assert "results.json: damaged" in words(opened())
     with pytest.raises(ArtifactError):
-        model_results.read(run)
+        models_results.read(run)
 
 
 def test_a_split_without_a_class_is_a_sentence(run: Run) -> None:
@@ -306,9 +306,9 @@ def test_the_curves_mark_the_threshold_now_and_that_of_validation(run: Run) -> N
     answers = found(run, CNN)
     trace = Trace("CNN", answers.curves, 3, answers.chosen)
     for figure in (
-        figures_models.roc(trace, None, {"fpr": (0.1, 0.2), "tpr": (0.5, 0.6)}),
-        figures_models.precision_recall(trace, None, 0.5),
-        figures_models.det(trace, None, 20),
+        models_figures.roc(trace, None, {"fpr": (0.1, 0.2), "tpr": (0.5, 0.6)}),
+        models_figures.precision_recall(trace, None, 0.5),
+        models_figures.det(trace, None, 20),
     ):
         line, marks = figure.data[:2]
         for mark, place in enumerate((answers.chosen, 3)):
@@ -318,9 +318,9 @@ def test_the_curves_mark_the_threshold_now_and_that_of_validation(run: Run) -> N
 
 def test_the_histogram_counts_every_clip_and_hatches_the_wrong_ones(run: Run) -> None:
     answers = found(run, CNN)
-    figure = figures_models.histogram(answers.labels, answers.probabilities, 0.6, 0.7)
+    figure = models_figures.histogram(answers.labels, answers.probabilities, 0.6, 0.7)
     assert sum(int(bar.customdata.sum()) for bar in figure.data) == len(answers.labels)
-    (_, fp), (fn, _) = operating.point(answers, 0.6).confusion
+    (_, fp), (fn, _) = models_operating.point(answers, 0.6).confusion
     hatched = [bar for bar in figure.data if bar.marker.pattern.shape == "/"]
     assert [int(bar.customdata.sum()) for bar in hatched] == [fp, fn]
 

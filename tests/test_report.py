@@ -20,7 +20,17 @@ from streamlit.testing.v1 import AppTest
 
 from core.artifacts import Run
 from core.errors import ArtifactError
-from dashboard import audit_results, clips, data, limits, report, report_examples, report_media, sentences, tables_audit
+from dashboard import (
+    clips,
+    data,
+    overview_limits,
+    report,
+    report_examples,
+    report_media,
+    robustness_results,
+    robustness_tables,
+    sentences,
+)
 from dashboard.report import Options
 from dashboard.report_prose import html_of, marked
 from dashboard.results import Results
@@ -139,16 +149,16 @@ def test_the_report_holds_the_numbers_of_the_results_file(made: Run, page: Page)
 
 
 def test_the_tables_are_those_of_the_pages(made: Run, page: Page, results: Results) -> None:
-    audit = audit_results.read(made)
+    audit = robustness_results.read(made)
     assert audit.robustness is not None
     assert audit.leave_out is not None
     tables = (
         sentences.detector_rows(results),
         sentences.source_rows(results),
         sentences.count_rows(results),
-        tables_audit.detector_rows(audit.robustness, results.models),
-        tables_audit.change_rows(audit.robustness, results.headline),
-        tables_audit.shortcut_rows(audit, results),
+        robustness_tables.detector_rows(audit.robustness, results.models),
+        robustness_tables.change_rows(audit.robustness, results.headline),
+        robustness_tables.shortcut_rows(audit, results),
     )
     cells = [" ".join(cell.split()) for cell in page.cells]
     for row in (row for rows in tables for row in rows):
@@ -158,7 +168,7 @@ def test_the_tables_are_those_of_the_pages(made: Run, page: Page, results: Resul
 
 def test_the_sentences_are_those_of_the_pages(made: Run, page: Page, results: Results) -> None:
     said = [sentences.accusation(results), sentences.trained(results), sentences.verdict_from(results)]
-    for sentence in (*said, *limits.limits(results, audit_results.read(made))):
+    for sentence in (*said, *overview_limits.limits(results, robustness_results.read(made))):
         assert plain(sentence) in page.words
 
 

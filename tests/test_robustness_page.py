@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.artifacts import DETECTORS, Run
+from core.artifacts import CHANGE_NAMES, DETECTORS, Run
 from core.transforms import TRANSFORMS
-from dashboard import audit_results, data, figures_audit, sentences, sentences_audit, tables_audit, theme
-from dashboard.audit_results import Audit
+from dashboard import (
+    data,
+    robustness_figures,
+    robustness_results,
+    robustness_tables,
+    robustness_words,
+    sentences,
+    theme,
+)
 from dashboard.results import Results
+from dashboard.robustness_results import Audit
 from tests import reading
 from tests.invented_run import HOSTILE, invent
 from tests.reading import rewrite, words
@@ -44,7 +52,7 @@ def results(run: Run) -> Results:
 
 @pytest.fixture
 def audit(run: Run) -> Audit:
-    return audit_results.read(run)
+    return robustness_results.read(run)
 
 
 def opened(page: str = "robustness", **query: str) -> AppTest:
@@ -93,7 +101,7 @@ def test_a_part_that_was_not_made_says_what_to_type(run: Run, part: str) -> None
     for page in ("robustness", "overview"):
         app = opened(page)
         if page == "robustness" or part in ("leave_out", "robustness"):
-            assert sentences_audit.command(run, part) in [code.value for code in app.code]
+            assert robustness_words.command(run, part) in [code.value for code in app.code]
 
 
 def test_a_run_without_any_audit_shows_neither_chart_nor_number(run: Run) -> None:
@@ -143,8 +151,8 @@ def test_hostile_sources_are_plain_text_or_code_on_both_pages(run: Run) -> None:
 
 def test_hostile_sources_are_escaped_on_the_axes(results: Results, audit: Audit) -> None:
     assert audit.leave_out is not None
-    for measure in (sentences_audit.CALLED, sentences_audit.AREA):
-        chart = figures_audit.source_chart(audit.leave_out.of("ai"), results.models, results.headline, measure)
+    for measure in (robustness_words.CALLED, robustness_words.AREA):
+        chart = robustness_figures.source_chart(audit.leave_out.of("ai"), results.models, results.headline, measure)
         drawn = [*chart.layout.yaxis.ticktext, *(row[0] for trace in chart.data for row in trace.customdata)]
         assert not any("<" in text.replace("<br>", "") for text in drawn)
 
@@ -163,7 +171,7 @@ def test_charts_and_tables_have_text_alternatives_with_numbers(run: Run) -> None
 def test_the_chosen_detector_has_whiskers_that_end_at_its_interval(results: Results, audit: Audit) -> None:
     assert audit.leave_out is not None
     sources, model = audit.leave_out.of("ai"), results.models[1]
-    chart = figures_audit.source_chart(sources, results.models, model, sentences_audit.AREA)
+    chart = robustness_figures.source_chart(sources, results.models, model, robustness_words.AREA)
     (trace,) = [trace for trace in chart.data if trace.error_x.array is not None]
     assert trace.name == model.name
     for place, source in enumerate(sources):
@@ -176,8 +184,12 @@ def test_no_mark_lies_outside_the_axis(results: Results, audit: Audit) -> None:
     assert audit.leave_out is not None
     assert audit.robustness is not None
     charts = [
-        figures_audit.source_chart(audit.leave_out.of("ai"), results.models, results.headline, sentences_audit.AREA),
-        figures_audit.change_chart(audit.robustness, [1, 2], results.models, results.headline, sentences_audit.AREA),
+        robustness_figures.source_chart(
+            audit.leave_out.of("ai"), results.models, results.headline, robustness_words.AREA
+        ),
+        robustness_figures.change_chart(
+            audit.robustness, [1, 2], results.models, results.headline, robustness_words.AREA
+        ),
     ]
     for chart in charts:
         low, high = chart.layout.xaxis.range
@@ -187,15 +199,15 @@ def test_no_mark_lies_outside_the_axis(results: Results, audit: Audit) -> None:
 def test_of_a_human_source_the_share_called_ai_is_drawn(results: Results, audit: Audit) -> None:
     assert audit.leave_out is not None
     sources, key = audit.leave_out.of("human"), results.headline.key
-    chart = figures_audit.source_chart(sources, results.models, results.headline, sentences_audit.CALLED)
+    chart = robustness_figures.source_chart(sources, results.models, results.headline, robustness_words.CALLED)
     assert list(chart.data[-1].x) == pytest.approx([1 - source.models[key].right.value for source in sources])
     assert chart.data[-1].marker.symbol == "circle"
 
 
 def test_the_hardest_source_comes_first(results: Results, audit: Audit) -> None:
     assert audit.leave_out is not None
-    for measure, field in ((sentences_audit.AREA, "area"), (sentences_audit.CALLED, "right")):
-        order = tables_audit.ranked(audit.leave_out.sources, results.headline, measure)
+    for measure, field in ((robustness_words.AREA, "area"), (robustness_words.CALLED, "right")):
+        order = robustness_tables.ranked(audit.leave_out.sources, results.headline, measure)
         values = [getattr(source.models[results.headline.key], field).value for source in order]
         assert values == sorted(values)
 
@@ -204,8 +216,8 @@ def test_both_errors_are_told_apart_by_shape_and_stand_beside_the_unchanged_clip
     results: Results, audit: Audit
 ) -> None:
     assert audit.robustness is not None
-    chart = figures_audit.change_chart(
-        audit.robustness, [1, 2], results.models, results.headline, sentences_audit.ERRORS
+    chart = robustness_figures.change_chart(
+        audit.robustness, [1, 2], results.models, results.headline, robustness_words.ERRORS
     )
     clean = audit.robustness.models[results.headline.key][0]
     assert [trace.marker.symbol for trace in chart.data] == ["circle", "diamond"]
@@ -214,7 +226,9 @@ def test_both_errors_are_told_apart_by_shape_and_stand_beside_the_unchanged_clip
 
 def test_a_change_stands_under_the_name_of_its_kind(results: Results, audit: Audit) -> None:
     assert audit.robustness is not None
-    chart = figures_audit.change_chart(audit.robustness, [1, 2], results.models, results.headline, sentences_audit.AREA)
+    chart = robustness_figures.change_chart(
+        audit.robustness, [1, 2], results.models, results.headline, robustness_words.AREA
+    )
     titles = list(chart.layout.yaxis.ticktext)
     assert titles == ["<b>MP3 re-encoding</b>", "64 kbit/s", "<b>White noise</b>", "20 dB SNR"]
     assert list(chart.data[-1].y) == [2, 0]
@@ -222,18 +236,18 @@ def test_a_change_stands_under_the_name_of_its_kind(results: Results, audit: Aud
 
 def test_no_change_is_lost_when_they_are_drawn_in_two_halves(audit: Audit) -> None:
     assert audit.robustness is not None
-    halves = figures_audit.halves(audit.robustness)
+    halves = robustness_figures.halves(audit.robustness)
     assert sorted(line for half in halves for line in half) == list(range(1, len(audit.robustness.names)))
 
 
-def test_every_kind_of_change_has_the_title_the_audit_gives_it() -> None:
-    assert {change.kind: change.title for change in TRANSFORMS} == sentences_audit.KINDS
+def test_every_kind_of_change_has_a_name_for_people() -> None:
+    assert {change.kind for change in TRANSFORMS} == set(CHANGE_NAMES)
 
 
 def test_the_chosen_detector_is_filled_and_the_others_are_open(results: Results, audit: Audit) -> None:
     assert audit.shortcuts is not None
     areas = {kind: found.area for kind, found in audit.shortcuts.items()}
-    chart = figures_audit.shortcut_chart(results.models, results.models[2], areas)
+    chart = robustness_figures.shortcut_chart(results.models, results.models[2], areas)
     filled = [trace.marker.symbol == "square" for trace in chart.data[: len(results.models)]]
     assert filled == [place == 2 for place in range(len(results.models))]
     assert chart.data[-1].marker.symbol == "x"
@@ -244,7 +258,7 @@ def test_the_chosen_detector_is_filled_and_the_others_are_open(results: Results,
 
 def answer(run: Run, change: Callable[[dict[str, Any]], object], say: Callable[..., str]) -> str:
     rewrite(run, change)
-    return say(audit_results.read(run), data.results(run).headline)
+    return say(robustness_results.read(run), data.results(run).headline)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +272,7 @@ def test_whether_the_file_gives_it_away_is_told_by_the_interval(
         for kind, low in (("files", files), ("heard", heard)):
             value["shortcuts"][kind]["test_auc_interval"] = [low, 0.9]
 
-    assert said in answer(run, lower, sentences_audit.music_or_file)
+    assert said in answer(run, lower, robustness_words.music_or_file)
 
 
 @pytest.mark.parametrize(("error", "said"), [(0.9, "Less well"), (0.0, "No clear loss")])
@@ -268,7 +282,7 @@ def test_whether_new_sources_are_harder_is_told_by_both_intervals(run: Run, erro
             for label in ("ai", "human"):
                 own[label] |= {"error": error, "interval": [max(0.0, error - 0.02), error + 0.02]}
 
-    assert said in answer(run, err, sentences_audit.never_heard)
+    assert said in answer(run, err, robustness_words.never_heard)
 
 
 def test_more_human_clips_accused_is_worse_too(run: Run) -> None:
@@ -277,7 +291,7 @@ def test_more_human_clips_accused_is_worse_too(run: Run) -> None:
             own["ai"] |= {"error": 0.0, "interval": [0.0, 0.01]}
             own["human"] |= {"error": 0.9, "interval": [0.88, 0.95]}
 
-    assert "Less well" in answer(run, accuse, sentences_audit.never_heard)
+    assert "Less well" in answer(run, accuse, robustness_words.never_heard)
 
 
 @pytest.mark.parametrize("change", ["missed", "called", "loss", "none"])
@@ -296,14 +310,14 @@ def test_the_verdict_names_what_the_numbers_show(run: Run, change: str) -> None:
             lines[-1] |= worst.get(change, {})
 
     rewrite(run, write)
-    said = sentences_audit.verdict(data.results(run), audit_results.read(run))
+    said = robustness_words.verdict(data.results(run), robustness_results.read(run))
     expected = {"missed": "fails on some", "none": "shows no clear loss on"}.get(change, "errs more on some")
     assert f"{expected} changed sound." in said
 
 
 def test_the_verdict_says_what_was_not_tested(run: Run) -> None:
     rewrite(run, lambda value: value.update(leave_out=None, robustness=None))
-    said = sentences_audit.verdict(data.results(run), audit_results.read(run))
+    said = robustness_words.verdict(data.results(run), robustness_results.read(run))
     assert "untested on new ones, and is untested on changed sound" in said
 
 
@@ -340,9 +354,9 @@ def test_one_training_alone_claims_no_spread(run: Run) -> None:
 def test_the_tables_hold_every_detector_and_every_change(results: Results, audit: Audit) -> None:
     assert audit.robustness is not None
     assert audit.leave_out is not None
-    assert [row["Detector"] for row in tables_audit.detector_rows(audit.robustness, results.models)] == [
+    assert [row["Detector"] for row in robustness_tables.detector_rows(audit.robustness, results.models)] == [
         model.name for model in results.models
     ]
-    assert len(tables_audit.change_rows(audit.robustness, results.headline)) == len(audit.robustness.names)
-    (first, *_) = tables_audit.source_rows(audit.leave_out, results.models, sentences_audit.AREA)
+    assert len(robustness_tables.change_rows(audit.robustness, results.headline)) == len(audit.robustness.names)
+    (first, *_) = robustness_tables.source_rows(audit.leave_out, results.models, robustness_words.AREA)
     assert set(DETECTORS.values()) < set(first)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from core.artifacts import Run
 from dashboard import theme
-from dashboard.audit_results import Audit, LeaveOut, Line, Robustness, Shortcut
 from dashboard.results import Estimate, Model, Results
+from dashboard.robustness_results import Audit, LeaveOut, Line, Robustness, Shortcut
 from dashboard.sentences import auc_interval, counted, decimals, literal, percent, percents
 
 MISSING = {  # what makes a part that is not there
@@ -21,18 +21,6 @@ MISSING = {  # what makes a part that is not there
 KNOWN = {"files": "facts about files", "heard": "facts about sound as given"}
 ERRORS, AREA = "Both error rates", "AUC"
 CALLED = "Called AI"
-KINDS = {
-    "mp3": "MP3 re-encoding",
-    "ogg": "Ogg Vorbis re-encoding",
-    "resampling": "Resampling and back",
-    "low-pass": "Low-pass filter",
-    "noise": "White noise",
-    "gain": "Gain",
-    "pitch": "Pitch shift",
-    "tempo": "Tempo change",
-    "reverb": "Reverberation",
-    "trim": "Cut at the start",
-}
 LEVELS = ((0.95, "very well"), (0.85, "well"), (0.7, "fairly well"), (0.5, "poorly"))  # by the lower end of the AUC
 BROKEN = 0.5  # share of a class called wrongly from which a change defeats a threshold
 

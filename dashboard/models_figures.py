@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core.operating_points import Curves, Floats, Interval, Ints, normal_deviate
 from dashboard import theme
-from dashboard.model_results import Bin, Pair
+from dashboard.models_results import Bin, Pair
 
 HEIGHT = 320  # pixels
 MARGIN = {"l": 58, "r": 22, "t": 8, "b": 46}

@@ -8,12 +8,13 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from core.artifacts import CHANGE_NAMES
 from core.errors import printable
 from dashboard import theme
-from dashboard.audit_results import Fact, Line, Robustness, Seeds, Source
 from dashboard.figures import places, reference, rows, whiskers
 from dashboard.results import Estimate, Model
-from dashboard.sentences_audit import AREA, KINDS
+from dashboard.robustness_results import Fact, Line, Robustness, Seeds, Source
+from dashboard.robustness_words import AREA
 
 NAME = 24  # letters of a source on an axis
 DENSE = 24  # pixels per row of a long chart
@@ -152,7 +153,7 @@ def _by_kind(found: Robustness, lines: Sequence[int]) -> tuple[list[str], list[i
     titles: list[str] = []
     at: list[int] = []
     for n in lines:
-        kind, title = found.kinds[n], KINDS.get(found.kinds[n], printable(found.kinds[n]))
+        kind, title = found.kinds[n], CHANGE_NAMES.get(found.kinds[n], printable(found.kinds[n]))
         if not at or kind != found.kinds[n - 1]:
             titles.append(f"<b>{escape(title)}</b>")
         at.append(len(titles))

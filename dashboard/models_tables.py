@@ -6,8 +6,8 @@ import pandas as pd
 
 from core.operating_points import OperatingPoint
 from dashboard import theme
-from dashboard.model_results import Calibration, Difference, ModelResults, Pair
-from dashboard.operating import CELLS, shown
+from dashboard.models_operating import CELLS, shown
+from dashboard.models_results import Calibration, Difference, ModelResults, Pair
 from dashboard.results import Estimate, Results
 from dashboard.sentences import NBSP, counted, decimals, percent, span
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.artifacts import ADDITIONS, DETECTORS, LABELS
 from dashboard import sentences, theme
-from dashboard.operating import shown
+from dashboard.models_operating import shown
 from dashboard.results import Model, Results
 
 LISTS = {

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from dashboard import theme
-from dashboard.audit_results import Audit
 from dashboard.results import Results
+from dashboard.robustness_results import Audit
+from dashboard.robustness_words import of
 from dashboard.sentences import counted, joined, listed, percents
-from dashboard.sentences_audit import of
 
 FEW_SONGS = 100  # of one class; below this the interval is wider than most differences people ask about
 

@@ -7,9 +7,9 @@ import streamlit as st
 
 from core.artifacts import Run
 from core.errors import printable
-from dashboard import annotations, operating, selection, sentences, theme, triage
+from dashboard import annotations, audit_triage, models_operating, selection, sentences, theme
+from dashboard.audit_triage import Desk
 from dashboard.results import Model
-from dashboard.triage import Desk
 
 NOTE, LIST = "Note", "List"  # labels of the widgets that a key puts the cursor into
 KEYS = {
@@ -69,11 +69,11 @@ ROW, MOST = 35, 320  # pixels of a table's row, and of the list
 
 def threshold(run: Run, model: Model, split: str) -> float:
     """Let the reader move a detector's threshold, the same one as on the Models page; the address keeps it."""
-    found = operating.answers(run, model.key, split, model.threshold)
+    found = models_operating.answers(run, model.key, split, model.threshold)
     held = f"threshold-{run.name}-{model.key}"
     if "threshold-asked" not in st.session_state:  # the address is read once; from then on it follows
         st.session_state["threshold-asked"] = True
-        st.session_state[held] = operating.asked(st.query_params.get("thr"))
+        st.session_state[held] = models_operating.asked(st.query_params.get("thr"))
     asked = st.session_state.get(held)
     now = found.chosen if asked is None else found.place(asked)
 
@@ -87,7 +87,7 @@ def threshold(run: Run, model: Model, split: str) -> float:
             format_func=found.label, on_change=lambda: hold(st.session_state["audit-cut"]), width=480,
         )  # fmt: skip
         st.button(
-            f"Validation threshold ({operating.shown(model.threshold)})", icon=":material/undo:", shortcut="V",
+            f"Validation threshold ({models_operating.shown(model.threshold)})", icon=":material/undo:", shortcut="V",
             key="validation", disabled=now == found.chosen, on_click=hold, args=(found.chosen,),
         )  # fmt: skip
     if now == found.chosen:
@@ -112,23 +112,23 @@ def _buttons(desk: Desk, number: int, paths: Sequence[str], *, all_said: bool) -
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "Previous", key="previous", shortcut="Left", icon=":material/arrow_back:",
-            disabled=number == 1 or not paths, on_click=triage.step, args=(paths, -1),
+            disabled=number == 1 or not paths, on_click=audit_triage.step, args=(paths, -1),
         )  # fmt: skip
         st.button(
             "Next", key="next", shortcut="Right", icon=":material/arrow_forward:",
-            disabled=number == len(paths), on_click=triage.step, args=(paths, 1),
+            disabled=number == len(paths), on_click=audit_triage.step, args=(paths, 1),
         )  # fmt: skip
         st.button(
-            "Next untagged", key="untagged", shortcut="T", on_click=triage.next_untagged, args=(desk, paths),
+            "Next untagged", key="untagged", shortcut="T", on_click=audit_triage.next_untagged, args=(desk, paths),
             disabled=all_said,
         )  # fmt: skip
         st.button(
             f"Go on after a tag: {'on' if advancing else 'off'}", key="advance", shortcut="A",
-            type="primary" if advancing else "secondary", on_click=triage.swap_advance,
+            type="primary" if advancing else "secondary", on_click=audit_triage.swap_advance,
         )  # fmt: skip
         st.button(
-            "Undo", key="undo", shortcut="U", icon=":material/undo:", disabled=not triage.may_undo(desk.run),
-            on_click=triage.undo, args=(desk,),
+            "Undo", key="undo", shortcut="U", icon=":material/undo:", disabled=not audit_triage.may_undo(desk.run),
+            on_click=audit_triage.undo, args=(desk,),
         )  # fmt: skip
         with st.popover("Keys", icon=":material/keyboard:"):
             keys()
@@ -183,17 +183,17 @@ def tags(desk: Desk, path: str, paths: Sequence[str]) -> None:
     """Show the tags as buttons, and the note."""
     mine = desk.mine(path)
     desk.remember(path)
-    on_it, note = triage.content(mine)
+    on_it, note = audit_triage.content(mine)
     cells = st.grid(min_column_width=140, row_height="content", gap="xsmall")
     for number, tag in enumerate(annotations.TAGS, start=1):
         on = tag in on_it
         cells.button(
             f"✓ {tag}" if on else tag, key=f"tag-{number}", type="primary" if on else "secondary", width="stretch",
-            shortcut=str(number), on_click=triage.toggle, args=(desk, path, tag, paths),
+            shortcut=str(number), on_click=audit_triage.toggle, args=(desk, path, tag, paths),
         )  # fmt: skip
     widget = f"note-{mine.version if mine else 0}-{path}"
     st.text_area(
-        NOTE, note, key=widget, max_chars=annotations.NOTE_LIMIT, height=92, on_change=triage.write,
+        NOTE, note, key=widget, max_chars=annotations.NOTE_LIMIT, height=92, on_change=audit_triage.write,
         args=(desk, path, widget), placeholder="N to write, Enter to save",
     )  # fmt: skip
 
@@ -206,4 +206,4 @@ def others(desk: Desk, path: str) -> None:
         st.text(f"{printable(one.who) or 'Without a name'}, {sentences.when(one.made)}: {words}")
     if any(one.who == desk.who for one in beside):
         st.caption("Saved by two people at once under one name; both are kept.")
-        st.button("Join them", key="join", on_click=triage.merge, args=(desk, path))
+        st.button("Join them", key="join", on_click=audit_triage.merge, args=(desk, path))

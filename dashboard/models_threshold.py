@@ -8,9 +8,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.artifacts import Run
 from core.operating_points import OperatingPoint
-from dashboard import clip_view, figures_models, model_tables, operating, selection, theme
-from dashboard.figures_models import Trace
-from dashboard.operating import CELLS, Answers, shown
+from dashboard import clip_view, models_figures, models_operating, models_tables, selection, theme
+from dashboard.models_figures import Trace
+from dashboard.models_operating import CELLS, Answers, shown
 from dashboard.results import Estimate, Model, Results
 from dashboard.sentences import counted, percent, span, verdict_from
 
@@ -47,11 +47,14 @@ def show(asked: Asked, below: DeltaGenerator) -> None:
         st.rerun()
     found = asked.answers
     now, threshold = _choose(asked)
-    point, chosen = operating.point(found, threshold), operating.point(found, found.thresholds[found.chosen])
+    point, chosen = (
+        models_operating.point(found, threshold),
+        models_operating.point(found, found.thresholds[found.chosen]),
+    )
     if now == found.chosen:
         st.caption(f"The threshold chosen on validation. {verdict_from(replace(asked.results, models=(asked.model,)))}")
     else:
-        st.warning(model_tables.caution(asked.split, point.threshold, chosen.threshold), icon=":material/visibility:")
+        st.warning(models_tables.caution(asked.split, point.threshold, chosen.threshold), icon=":material/visibility:")
     _cards(asked, point, chosen)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -71,7 +74,7 @@ def _choose(asked: Asked) -> tuple[int, float]:
     key, found = f"threshold-{asked.run.name}-{asked.model.key}", asked.answers
     if "threshold-asked" not in st.session_state:  # the address is read once; from then on it follows
         st.session_state["threshold-asked"] = True
-        st.session_state[key] = operating.asked(st.query_params.get("thr"))
+        st.session_state[key] = models_operating.asked(st.query_params.get("thr"))
         st.session_state["cell"] = st.query_params.get("cell", "")
     held = st.session_state.get(key)
     now = found.chosen if held is None else found.place(held)
@@ -117,18 +120,18 @@ def _slider(found: Answers, key: str, now: int) -> None:
 
 def _cards(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> None:
     names = {"fpr": ("human", "Human clips called AI"), "fnr": ("ai", "AI clips missed")}
-    counts, before = model_tables.parts(point), model_tables.parts(chosen)
+    counts, before = models_tables.parts(point), models_tables.parts(chosen)
     changes = {name: counts[name][0] - before[name][0] for name in counts}
     moved = {name: f"{change:+d} by moving" if change else None for name, change in changes.items()}
     sure = f"{asked.results.confidence:.0%} interval"
     cards = st.grid(min_column_width=165, row_height="content")
     for name, (label, title) in names.items():
-        (k, n), rate = counts[name], model_tables.errors(point)[name]
+        (k, n), rate = counts[name], models_tables.errors(point)[name]
         with cards.container(border=True, gap="xsmall"):
             st.metric(f"{theme.MARKS[label]} {title}", f"{k} of {n}", moved[name], delta_color="inverse")
             st.caption(f"{percent(rate.value)}; {sure} {span(rate)}; {counted(asked.answers.songs_of(label), 'song')}")
     with cards.container(border=True, gap="xsmall"):
-        right = model_tables.estimate(point, "accuracy")
+        right = models_tables.estimate(point, "accuracy")
         st.metric("Accuracy", f"{right.value:.1%}", moved["accuracy"])
         st.caption(f"{sure} {span(right)}; {counted(point.n, 'clip')}, {counted(point.songs, 'song')}")
     with cards.container(border=True, gap="xsmall"):
@@ -137,18 +140,18 @@ def _cards(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> None:
 
 
 def _scores(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> None:
-    st.markdown(f"**Scores of {point.n} {model_tables.SPLIT_WORDS[asked.split]}** (hatched: called wrongly)")
+    st.markdown(f"**Scores of {point.n} {models_tables.SPLIT_WORDS[asked.split]}** (hatched: called wrongly)")
     st.plotly_chart(
-        figures_models.histogram(asked.answers.labels, asked.answers.probabilities, point.threshold, chosen.threshold),
-        config=theme.CHART_CONFIG, alt=model_tables.curves_alt(asked.model.name, asked.split, point, "Score"),
+        models_figures.histogram(asked.answers.labels, asked.answers.probabilities, point.threshold, chosen.threshold),
+        config=theme.CHART_CONFIG, alt=models_tables.curves_alt(asked.model.name, asked.split, point, "Score"),
     )  # fmt: skip
     st.caption("Solid line: the threshold. Dotted: that of validation. The axis is stretched towards 0 and 1.")
 
 
 def _cells(asked: Asked, point: OperatingPoint) -> None:
     """Draw the confusion matrix as buttons, and the clips of the one that was pressed."""
-    st.markdown(f"**What it called {point.n} {model_tables.SPLIT_WORDS[asked.split]}**: press to see the clips")
-    rows = {model_tables.row_heading(label, point): cells for label, cells in ROWS.items()}
+    st.markdown(f"**What it called {point.n} {models_tables.SPLIT_WORDS[asked.split]}**: press to see the clips")
+    rows = {models_tables.row_heading(label, point): cells for label, cells in ROWS.items()}
     if asked.other:
         rows["The two disagree: called AI only by"] = ONLY
     pressed = st.session_state.get("cell")
@@ -172,13 +175,13 @@ def _press(cell: str) -> None:
 
 def _button(asked: Asked, point: OperatingPoint, cell: str) -> str:
     if cell in CELLS:
-        return model_tables.cell_button(cell, point)
+        return models_tables.cell_button(cell, point)
     return f"{_only(asked, cell)}: {len(_behind(asked, point, cell))}"
 
 
 def _heading(asked: Asked, point: OperatingPoint, cell: str) -> str:
     if cell in CELLS:
-        return model_tables.cell_heading(cell, point)
+        return models_tables.cell_heading(cell, point)
     return f"Called AI by the {_only(asked, cell)} alone: {len(_behind(asked, point, cell))} of {point.n}"
 
 
@@ -189,9 +192,9 @@ def _only(asked: Asked, cell: str) -> str:
 def _behind(asked: Asked, point: OperatingPoint, cell: str) -> pd.DataFrame:
     """Return the clips of a list, the surest first."""
     if cell in CELLS or asked.other is None:
-        return operating.of_cell(asked.clips, asked.model.key, point.threshold, cell)
+        return models_operating.of_cell(asked.clips, asked.model.key, point.threshold, cell)
     first, second = (asked.model.key, point.threshold), (asked.other.key, asked.other.threshold)
-    return operating.disagreements(asked.clips, first, second, ai_by_first=cell == "first")
+    return models_operating.disagreements(asked.clips, first, second, ai_by_first=cell == "first")
 
 
 def _clips(asked: Asked, point: OperatingPoint, cell: str) -> None:
@@ -218,19 +221,19 @@ def _curves(asked: Asked, now: int, point: OperatingPoint) -> None:
     second = None
     if other and asked.rival:
         second = Trace(other.name, asked.rival.curves, asked.rival.chosen, asked.rival.chosen)
-    fpr = model_tables.errors(point)["fpr"]
+    fpr = models_tables.errors(point)["fpr"]
     cross = {"fpr": (fpr.low, fpr.high), "tpr": point.intervals["recall_ai"]}
     sizes = [sum(row) for row in point.confusion]
     pictures = {
-        "ROC": figures_models.roc(first, second, cross),
-        "Precision and recall": figures_models.precision_recall(first, second, sizes[1] / point.n),
-        "DET": figures_models.det(first, second, min(sizes)),
+        "ROC": models_figures.roc(first, second, cross),
+        "Precision and recall": models_figures.precision_recall(first, second, sizes[1] / point.n),
+        "DET": models_figures.det(first, second, min(sizes)),
     }
-    st.subheader(f"All thresholds, {sizes[0]} human and {sizes[1]} AI {model_tables.SPLIT_WORDS[split]}", anchor=False)
+    st.subheader(f"All thresholds, {sizes[0]} human and {sizes[1]} AI {models_tables.SPLIT_WORDS[split]}", anchor=False)
     for column, (title, picture) in zip(st.columns(3, gap="medium"), pictures.items(), strict=True):
         with column:
             st.markdown(f"**{title}**")
-            alt = model_tables.curves_alt(name, split, point, title)
+            alt = models_tables.curves_alt(name, split, point, title)
             st.plotly_chart(picture, config=theme.CHART_CONFIG, alt=alt)
     st.caption(
         f"Solid: {name}. " + (f"Dashed: {other.name}. " if other else "") + "Dot: the threshold now. Ring: that of "
@@ -245,10 +248,10 @@ def _figures(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> Non
         points[f"{asked.model.name} from {shown(chosen.threshold)} (validation)"] = chosen
     if asked.other and asked.rival:
         title = f"{asked.other.name} from {shown(asked.other.threshold)} (validation)"
-        points[title] = operating.point(asked.rival, asked.other.threshold)
+        points[title] = models_operating.point(asked.rival, asked.other.threshold)
     st.subheader("Every figure", anchor=False)
     st.table(
-        pd.DataFrame(model_tables.point_rows(points)), hide_index=True, border="horizontal",
+        pd.DataFrame(models_tables.point_rows(points)), hide_index=True, border="horizontal",
         alt=f"Accuracy, precision, recall, F1 and error rates of {asked.model.name}, with intervals",
     )  # fmt: skip
     st.caption(f"In brackets: {asked.results.confidence:.0%} intervals over songs, by the evaluation's own draws.")

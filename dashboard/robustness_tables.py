@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import printable
 from dashboard import theme
-from dashboard.audit_results import Audit, Fact, LeaveOut, Line, Robustness, Source, Spread
 from dashboard.results import Estimate, Model, Results
+from dashboard.robustness_results import Audit, Fact, LeaveOut, Line, Robustness, Source, Spread
+from dashboard.robustness_words import AREA, KNOWN, of
 from dashboard.sentences import chart_alt, decimals, percent, percents
-from dashboard.sentences_audit import AREA, KNOWN, of
 
 # Shortcuts
 
