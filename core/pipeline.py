@@ -99,7 +99,7 @@ PHASES: tuple[Phase, ...] = (
                      run.robustness, run.leave_out, run.seeds],
         lambda run: [run.results_file, run.comparison_table, run.predictions, run.scope],
         ("numpy", "scikit-learn"),
-        version=3,
+        version=4,
     ),
     Phase(
         "explain", "P6", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),

@@ -16,7 +16,7 @@ from core.operating_points import OUT_OF_REACH, Floats, Interval, Ints, cuts
 
 __all__ = [
     "OUT_OF_REACH", "Operating", "Rule", "SongScores", "average_precision", "choose_threshold", "cuts",
-    "equal_error_rate", "operating", "operating_bootstrap", "song_scores", "tpr_at_fpr",
+    "equal_error_rate", "operating", "operating_bootstrap", "raised", "song_scores", "tpr_at_fpr",
 ]  # fmt: skip
 Rule = Literal["balanced", "fpr"]
 
@@ -63,6 +63,26 @@ def choose_threshold(labels: ArrayLike, probabilities: ArrayLike, rule: Rule, ma
         return float(found.thresholds[np.argmax(found.human / humans <= max_fpr)])
     merit = found.ai * humans - found.human * ais  # whole numbers, so that equally good cuts are equal
     return float(found.thresholds[np.argmax(np.where(merit == merit.max(), found.gaps, -1))])
+
+
+def raised(margins: ArrayLike, max_fpr: float) -> float:
+    """Return how far thresholds must rise so that at most `max_fpr` of these human clips still reach theirs.
+
+    Parameters
+    ----------
+    margins : log-odds of human clips above the threshold of the model that judged each.
+
+    Returns
+    -------
+    rise : in log-odds, at least 0: a threshold is never lowered.
+    """
+    found, counts = np.unique(np.asarray(margins, dtype=np.float64), return_counts=True)
+    reaching = counts[::-1].cumsum()[::-1]
+    first = int(np.count_nonzero(reaching > max_fpr * counts.sum()))  # of those that may stay above
+    if first == len(found):
+        return max(0.0, float(np.nextafter(found[-1], np.inf)))
+    below = found[first - 1] if first else found[first]
+    return max(0.0, float((below + found[first]) / 2))
 
 
 # Measuring

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
 from core import metrics, storage
 from core.artifacts import ADDITIONS, DETECTORS, Run
 from core.config import Config, with_settings
 from core.phases import evaluate
-from core.phases.evaluate_audit import leave_out_results, robustness_results, seed_results, shortcut_results
+from core.phases.evaluate_audit import robustness_results, seed_results, shortcut_results
 from core.phases.evaluate_evidence import Evidence, shown
 from core.phases.evaluate_summary import summary
+from core.phases.evaluate_unheard import leave_out_results
 from scripts import pipeline as command
 from tests.invented_run import SETTINGS, invent
 
@@ -217,6 +219,44 @@ def test_a_new_source_is_ranked_against_the_other_class_only(run: Run) -> None:
     assert (over["ai_sources"], over["mean_auc"], over["min_auc"]) == (3, 1, 1)
     assert (over["human"]["n"], over["human"]["error"]) == (80, 0.5)
     assert over["human"]["interval"][0] < 0.5 < over["human"]["interval"][1]
+
+
+def odd_humans(run: Run) -> None:
+    """Let every human clip of one source, and no other, lie a little above the threshold of models new to it."""
+    with np.load(run.leave_out, allow_pickle=False) as file:
+        source, row, role = file["source"], file["row"], file["role"]
+    labels = np.array([clip.label for clip in run.read_clips()])[row]
+    answers = certain(labels, True)
+    answers[(source == "fma") & (role == "held_out")] = 0.6  # thresholds lie at one half
+    rewrite(run.leave_out, probability_cnn=answers)
+
+
+def test_a_stricter_threshold_rises_above_the_human_sources_that_were_held_out(run: Run) -> None:
+    odd_humans(run)
+    found = leave_out_results(Evidence(run, CONFIG))
+    assert found is not None
+    strict = found["models"]["cnn"]["strict"]
+    lower = float(np.log(0.6 / 0.4))  # log-odds of the odd source above one half
+    assert strict["log_odds_added"] > lower
+    raised = expit(logit(Evidence(run, CONFIG).thresholds["cnn"]) + strict["log_odds_added"])
+    assert strict["threshold"] == pytest.approx(raised)
+    assert strict["ai"]["error"] == 0, "all AI clips lie far above"
+
+
+def test_a_stricter_threshold_is_judged_on_sources_that_had_no_say_in_it(run: Run) -> None:
+    """The odd source alone asks for a higher threshold: by what the others ask for, all its clips are accused."""
+    odd_humans(run)
+    found = leave_out_results(Evidence(run, CONFIG))
+    assert found is not None
+    over = found["models"]["cnn"]
+    assert over["strict"]["human"]["n"] == over["human"]["n"] == 80
+    assert over["strict"]["human"]["error"] == over["human"]["error"] == 0.5
+
+
+def test_a_stricter_threshold_needs_a_rule_that_promises_something(run: Run) -> None:
+    found = leave_out_results(Evidence(run, with_settings(CONFIG, ["evaluation.threshold_rule=balanced"])))
+    assert found is not None
+    assert all(over["strict"] is None for over in found["models"].values())
 
 
 def test_the_spread_over_seeds_is_that_of_the_trainings(evidence: Evidence, results: dict[str, Any]) -> None:

@@ -98,6 +98,22 @@ def test_a_threshold_needs_both_classes() -> None:
         thresholds.choose_threshold([0, 0], [0.1, 0.2], "balanced")
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_raised_threshold_accuses_as_few_as_it_must_and_no_lower_one_does(seed: int) -> None:
+    margins = np.random.default_rng(seed).normal(0.5, 1, 101).round(1)  # with ties
+    rise = thresholds.raised(margins, 0.05)
+    assert (margins >= rise).mean() <= 0.05
+    assert (margins >= margins[margins < rise].max()).mean() > 0.05
+
+
+def test_a_threshold_is_never_lowered() -> None:
+    assert thresholds.raised([-3.0, -2.0, -1.0], 0.05) == 0
+
+
+def test_a_threshold_rises_above_every_clip_where_none_may_be_accused() -> None:
+    assert thresholds.raised([0.5, 0.5, 0.1], 0.05) > 0.5
+
+
 # Operating points
 
 

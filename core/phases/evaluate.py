@@ -26,9 +26,10 @@ from core.artifacts import (
 from core.config import Config
 from core.phases import Made, command, evaluate_figures, evaluate_summary, save_figures
 from core.phases.evaluate_attention import attention_results, three_way_results
-from core.phases.evaluate_audit import leave_out_results, robustness_results, seed_results, shortcut_results
+from core.phases.evaluate_audit import robustness_results, seed_results, shortcut_results
 from core.phases.evaluate_calibration import calibration_results, song_results
 from core.phases.evaluate_evidence import BRANCHES, Evidence, compare, evaluate_model
+from core.phases.evaluate_unheard import leave_out_results
 from core.phases.evaluate_verdict import scope_of, verdict_results
 from core.splits import count_table, missing_sources
 

@@ -1,17 +1,16 @@
-"""What the audit's raw answers say: shortcuts, degraded files, sources never heard, other seeds (SPEC Q1, Q4-Q6).
+"""What the audit's raw answers say: shortcuts, degraded files, other seeds (SPEC Q1, Q4, Q6).
 
-Each part is None where the audit did not make it.
+Each part is None where the audit did not make it. Sources never heard: `evaluate_unheard`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from core import metrics, shortcuts
 from core.artifacts import DETECTORS, LABELS
-from core.errors import DataError
-from core.phases.evaluate_evidence import FEW_DRAWS, Evidence, choose, compare
+from core.phases.evaluate_evidence import FEW_DRAWS, Evidence, compare
 from core.storage import Array
 
 # Shortcuts (SPEC Q4)
@@ -111,116 +110,6 @@ def _degraded(
 def complement(interval: Sequence[float]) -> metrics.Interval:
     """Return the interval of what a share leaves to one."""
     return 1 - interval[1], 1 - interval[0]
-
-
-# Sources never heard (SPEC Q5)
-
-
-def leave_out_results(evidence: Evidence) -> dict[str, Any] | None:
-    """Return, for each source, what models make of it that had none of its clips in training or validation."""
-    found = evidence.audit(evidence.run.leave_out, ("source", "source_label", "row", "role"))
-    if found is None:
-        return None
-    pairs = sorted(set(zip(found["source_label"].tolist(), found["source"].tolist(), strict=True)))
-    sources = [_unheard(evidence, found, label, source) for label, source in pairs]
-    return {
-        "schedule_share": evidence.config.audit.leave_out_share,
-        "sources": sources,
-        "models": {name: _over_sources(evidence, found, sources, name) for name in DETECTORS},
-    }
-
-
-def _unheard(evidence: Evidence, found: Mapping[str, Array], label: int, source: str) -> dict[str, Any]:
-    """Return every detector's figures on one source that was held out."""
-    fold = (found["source"] == source) & (found["source_label"] == label)
-    held_out = fold & (found["role"] == "held_out")
-    rows = found["row"][held_out]
-    return {
-        "source": source,
-        "label": LABELS[label],
-        "n": len(rows),
-        "songs": len(np.unique(evidence.groups[rows])),
-        "models": {name: _on_unheard(evidence, found, fold, label, name) for name in DETECTORS},
-    }
-
-
-def _on_unheard(evidence: Evidence, found: Mapping[str, Array], fold: Array, label: int, name: str) -> dict[str, Any]:
-    """Return one detector's recall on a source and its AUC against the other class's clips of the test split."""
-    settings, probability, row = evidence.settings, found[f"probability_{name}"], found["row"]
-    right, held_out = _right(evidence, found, fold, label, name)
-    other = fold & (found["role"] == "test") & (evidence.labels[row] != label)
-    ranked = held_out | other
-    if not other.any():
-        raise DataError(evidence.run.leave_out, "it has no test clip of the other class", evidence.run.remedy("audit"))
-    labels, groups = evidence.labels[row[ranked]], evidence.groups[row[ranked]]
-    area = metrics.score(labels, probability[ranked], 0.5).roc_auc
-    interval = metrics.song_bootstrap(
-        labels, probability[ranked], groups, 0.5, min(FEW_DRAWS, settings.bootstraps), settings.confidence, seed=0
-    )["roc_auc"]
-    share, ends = _share(evidence, right, evidence.groups[row[held_out]])
-    return {
-        "threshold": _threshold(evidence, found, fold, name),
-        "auc": area,
-        "auc_interval": interval,
-        "against": int(other.sum()),
-        "recall": share,
-        "recall_interval": ends,
-    }
-
-
-def _threshold(evidence: Evidence, found: Mapping[str, Array], fold: Array, name: str) -> float:
-    """Return where the models of a fold call a clip AI, by its own validation clips."""
-    val = fold & (found["role"] == "val")
-    return choose(evidence.labels[found["row"][val]], found[f"probability_{name}"][val], evidence.settings)
-
-
-def _right(evidence: Evidence, found: Mapping[str, Array], fold: Array, label: int, name: str) -> tuple[Array, Array]:
-    """Return whether each clip that was held out is called rightly, and which lines those clips are."""
-    held_out = fold & (found["role"] == "held_out")
-    called = metrics.predict(found[f"probability_{name}"][held_out], _threshold(evidence, found, fold, name))
-    return called == label, held_out
-
-
-def _share(evidence: Evidence, hits: Array, groups: Array) -> tuple[float, metrics.Interval]:
-    """Return the share of hits among clips, with an interval over songs that has width."""
-    settings = evidence.settings
-    mean = metrics.song_mean(hits, groups, settings.bootstraps, settings.confidence, seed=0)
-    return mean.mean, metrics.share_interval(hits, (mean.low, mean.high), groups, settings.confidence)
-
-
-def _over_sources(
-    evidence: Evidence, found: Mapping[str, Array], sources: Sequence[Mapping[str, Any]], name: str
-) -> dict[str, Any]:
-    """Return one detector over all sources: AUC on AI ones, its mean and worst, and both pooled error rates."""
-    ai = [source for source in sources if source["label"] == "ai"]
-    areas = {source["source"]: source["models"][name]["auc"] for source in ai}
-    worst = min(areas, key=lambda source: areas[source]) if areas else None
-    return {
-        "ai_sources": len(areas),
-        "mean_auc": float(np.mean(list(areas.values()))) if areas else None,
-        "min_auc": areas[worst] if worst is not None else None,
-        "min_source": worst,
-        "human": _pooled(evidence, found, sources, 0, name),
-        "ai": _pooled(evidence, found, sources, 1, name),
-    }
-
-
-def _pooled(
-    evidence: Evidence, found: Mapping[str, Array], sources: Sequence[Mapping[str, Any]], label: int, name: str
-) -> dict[str, Any] | None:
-    """Return the error rate over the clips of every held-out source of a class, or None where there is none."""
-    own = [source["source"] for source in sources if source["label"] == LABELS[label]]
-    if not own:
-        return None
-    wrong, groups = [], []
-    for source in own:
-        fold = (found["source"] == source) & (found["source_label"] == label)
-        right, held_out = _right(evidence, found, fold, label, name)
-        wrong.append(~right)
-        groups.append(evidence.groups[found["row"][held_out]])
-    share, interval = _share(evidence, np.concatenate(wrong), np.concatenate(groups))
-    n, songs = sum(map(len, wrong)), len(np.unique(np.concatenate(groups)))
-    return {"sources": len(own), "n": n, "songs": songs, "error": share, "interval": interval}
 
 
 # Other seeds (SPEC Q1)

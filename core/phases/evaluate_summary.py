@@ -17,7 +17,7 @@ MISSED = 0.5  # share of a new source's AI clips below which it is named
 
 def summary(results: Results) -> dict[str, list[str]]:
     """Return what may be claimed of the detector that validation chose, and what may not."""
-    may = (_headline, _songs, _band, _better, _above_shortcuts, _steady, _new_sources, _seeds)
+    may = (_headline, _songs, _band, _better, _above_shortcuts, _steady, _new_sources, _strict, _seeds)
     may_not = (
         _equal,
         _shortcuts,
@@ -119,6 +119,20 @@ def _new_sources(results: Results) -> Iterator[str]:
             f"{bracketed(1 - own['ai']['error'], _complement(own['ai']['interval']))}. Autoencoder, transformer and "
             f"CNN had {found['schedule_share']:.0%} of their schedules there."
         )
+
+
+def _strict(results: Results) -> Iterator[str]:
+    own = results["leave_out"] and results["leave_out"]["models"][results["best"]]
+    if not own or not (found := own["strict"]) or not own["ai"]:
+        return
+    human, ai, test = found["human"], found["ai"], found["test"]
+    yield (
+        f"With a stricter threshold, {found['threshold']:.3g} instead of {best(results)['threshold']:.3g}, chosen on "
+        f"human sources held out in turn, it calls {bracketed(human['error'], human['interval'])} of their "
+        f"{human['n']} clips AI, each source judged by what the others ask for. It then catches "
+        f"{bracketed(1 - ai['error'], _complement(ai['interval']))} of the {ai['n']} clips from AI sources never heard "
+        f"and {bracketed(1 - test['missed'], _complement(test['missed_interval']))} of the AI test clips."
+    )
 
 
 def _seeds(results: Results) -> Iterator[str]:
