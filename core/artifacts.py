@@ -357,6 +357,6 @@ def open_run(name: str) -> Run:
 
 
 def list_runs() -> list[Run]:
-    """Return every run that was ever started, newest first."""
-    described = artifacts_folder().glob("*/run.json")
-    return [Run(path.parent) for path in sorted(described, key=lambda path: path.stat().st_mtime, reverse=True)]
+    """Return every run that was ever started, newest first, and after them one that ships."""
+    described = sorted(artifacts_folder().glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return sorted((Run(path.parent) for path in described), key=lambda run: run.shipped)

@@ -2,41 +2,39 @@
 
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from core import storage
 from core.artifacts import DETECTORS, Run
-from core.audio import is_silent, open_audio
 from core.audio_song import Song
 from core.config import DetectConfig
 from core.detector import Detector
 from core.errors import AudioError, DetectorError
-from core.front_end import Pictures, pictures
-from core.scope import ScopeResult, grain_of, measure
+from core.front_end import Pictures
+from core.scope import grain_of, measure
 from core.verdict_answer import Call, DetectorAnswer, RunFacts, ScopeAnswer, Verdict, Window
-from core.verdict_rule import Rule, judged_scope, limits, read_rule, read_scope, rule_sentence
+from core.verdict_rule import Rule, judged_scope, limits, read_rule, read_scope, rule_sentence, voting
 from core.verdict_run import choose_run, run_facts
+from core.verdict_stream import BATCH, Answered, Hearing, Step, batches, steps
 
 __all__ = [
-    "Call", "DetectorAnswer", "Judge", "RunFacts", "ScopeAnswer", "Verdict", "Window", "answer", "choose_run",
-    "run_facts",
+    "Call", "DetectorAnswer", "Judge", "RunFacts", "ScopeAnswer", "Verdict", "Window", "answer", "answers",
+    "choose_run", "run_facts",
 ]  # fmt: skip
 
-# Windows at a time through the models, never fewer: with other numbers the transformer's arithmetic takes other paths
-# and a probability moves by up to 0.002. So an answer depends neither on the window's neighbours nor on threads, and
-# equals the pipeline's to the last bit, which works on more windows at a time.
-BATCH = 8
 SILENT = "silent"
 
 Progress = Callable[[float], object]  # takes the share that is done, in [0, 1]
 
 
 class Judge:
-    """All models and rules of a run, loaded once; any number of threads may ask it.
+    """All models and rules of a run, loaded once.
+
+    Any number of threads may ask it at the same time, and get the answers that one would: after it is made, nothing in
+    it changes, and one batch at a time goes through the models. Whoever wants to look into `detector` itself holds
+    `lock` meanwhile.
 
     Parameters
     ----------
@@ -53,8 +51,8 @@ class Judge:
         self.rule, self.scope, self.limits = read_rule(run, results), read_scope(run), limits(results)
         self.detector = Detector(run)
         self.config = self.detector.config
+        self.lock = threading.RLock()  # of the models: two batches at once would share caches and processors
         self._pool = ThreadPoolExecutor(threads or min(os.cpu_count() or 1, 8), thread_name_prefix="pictures")
-        self._models = threading.Lock()  # one batch at a time: two would share caches and processors
 
     def judge(self, path: str | Path, config: DetectConfig | None = None, progress: Progress | None = None) -> Verdict:
         """Answer a file.
@@ -69,78 +67,93 @@ class Judge:
         AudioError : as `open_audio`, and what decoding shows: `silence`, `non_finite`, `peak`, `undecodable`,
             `too_short`, `too_long`.
         """
+        ((_, found),) = self.judge_all([path], config, progress)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def judge_all(
+        self, paths: Iterable[str | Path], config: DetectConfig | None = None, progress: Progress | None = None
+    ) -> Iterator[tuple[str | Path, Verdict | Exception]]:
+        """Yield every file, in order, with the verdict `judge` gives, or with what it raises.
+
+        Windows of several files go through the models together, so that short files are answered faster than one by
+        one; a probability is the same to the last bit. Memory does not grow with the number of files.
+        """
         rule = self.rule if config is None else _with(self.rule, config, self.config.audio.seconds)
-        with open_audio(path, self.config.audio) as source:
-            digest = storage.sha256(source.path)
-            song = Song(source, self.config.audio, rule.hop_seconds)
-            answers = [one for batch in self._batches(song) for one in self._answer(song, batch, progress)]
-        return self._verdict(str(path), digest, song, answers, rule)
+        for batch in batches(steps(paths, self.config, rule.hop_seconds, self._pool)):
+            self._answer(batch)
+            for step in batch:
+                if step.start is None:
+                    yield step.hearing.path, self._outcome(step.hearing, rule)
+            if progress:
+                progress(batch[-1].hearing.share)
 
-    def _batches(self, song: Song) -> "Iterator[list[_Asked]]":
-        """Yield the windows BATCH at a time; the next batch is on its way in other threads meanwhile."""
-        ahead: deque[_Asked] = deque()
-        for start, waveform in song.windows():
-            silent = is_silent(waveform, self.config.audio)
-            seen = None if silent else self._pool.submit(pictures, waveform, self.config)
-            ahead.append(_Asked(start, seen))
-            if len(ahead) == 2 * BATCH:
-                yield [ahead.popleft() for _ in range(BATCH)]
-        while ahead:
-            yield [ahead.popleft() for _ in range(min(BATCH, len(ahead)))]
-
-    def _answer(self, song: Song, batch: "Sequence[_Asked]", progress: Progress | None) -> "list[_Answered]":
-        """Return what the detectors and the scope say of a batch."""
-        seen = [asked.seen.result() for asked in batch if asked.seen]
-        rows = iter(self._probabilities(seen)) if seen else iter(())
+    def _answer(self, batch: Sequence[Step]) -> None:
+        """Add what the detectors and the scope say of each window to its file's answers."""
+        windows = [step for step in batch if step.start is not None and not _failed(step)]
+        seen = [step.seen.result() for step in windows if step.seen]
+        try:
+            rows = iter(self._probabilities(seen) if seen else ())
+        except Exception as error:  # such as no memory: it concerns each file that is under way
+            for step in windows:
+                step.hearing.error = error
+            return
         scopes = iter([measure(self.scope, grain_of(one.fine_spectrum)) for one in seen])
-        answers = [
-            _Answered(asked.start, next(rows), next(scopes)) if asked.seen else _Answered(asked.start, {}, None)
-            for asked in batch
-        ]
-        if progress:
-            done = (batch[-1].start + self.config.audio.samples) / self.config.audio.sample_rate
-            progress(min(1.0, done / max(song.seconds, song.source.header.seconds)))
-        return answers
+        for step in windows:
+            found = (next(rows), next(scopes)) if step.seen else ({}, None)
+            step.hearing.answers.append(Answered(step.start or 0, *found))
 
     def _probabilities(self, seen: Sequence[Pictures]) -> list[dict[str, float]]:
         """Return each detector's probability of AI for each of at most BATCH windows."""
         filled = [*seen, *[seen[-1]] * (BATCH - len(seen))]
-        with self._models:
+        with self.lock:
             found = self.detector.read(filled, label="")
         return [{name: float(values[row]) for name, values in found.items()} for row in range(len(seen))]
 
-    def _verdict(self, file: str, digest: str, song: Song, answers: "Sequence[_Answered]", rule: Rule) -> Verdict:
-        counted = [one for one in answers if one.scope]
-        if not counted:
-            raise _silence(song)
-        scope = judged_scope([one.scope for one in counted if one.scope], rule.max_outside)
+    def _outcome(self, hearing: Hearing, rule: Rule) -> Verdict | Exception:
+        """Return the verdict on a file that was heard to its end, or why there is none."""
+        if hearing.error or hearing.song is None:
+            return hearing.error or RuntimeError("it was not heard")
+        if not any(one.scope for one in hearing.answers):
+            return _silence(hearing.song)
+        return self._verdict(hearing.path, hearing.digest, hearing.song, hearing.answers, rule)
+
+    def _verdict(self, path: str | Path, digest: str, song: Song, answers: Sequence[Answered], rule: Rule) -> Verdict:
+        audible = [one for one in answers if one.scope]
+        found = [one.scope for one in audible if one.scope]
+        scope = judged_scope(found, rule.max_outside)
+        votes = voting([bool(one.reason) for one in found], rule.max_outside)
+        voters = [one for one, votes_too in zip(audible, votes, strict=True) if votes_too or scope.reason]
         by_detector = {
-            name: _detector_answer(rule, name, [one.probabilities[name] for one in counted]) for name in DETECTORS
+            name: _detector_answer(rule, name, [one.probabilities[name] for one in voters], bool(scope.reason))
+            for name in DETECTORS
         }
         windows = self._windows(song, answers)
-        deciding, header, audio = by_detector[rule.detector], song.source.header, self.config.audio
-        silent = len(answers) - len(counted)
+        header, audio = song.source.header, self.config.audio
+        silent = len(answers) - len(audible)
         return Verdict(
-            file=file,
+            file=str(path),
             sha256=digest,
             seconds=song.seconds,
-            heard_seconds=_covered([window for window in windows if window.probabilities]),
+            heard_seconds=_covered([window for window in windows if window.counts]),
             format=header.format,
             native_rate=header.sample_rate,
             channels=header.channels,
             warnings=song.warnings(),
-            call="out_of_scope" if scope.reason else deciding.call,
-            probability=deciding.probability,
+            call=by_detector[rule.detector].call,
+            probability=by_detector[rule.detector].probability,
             detector=rule.detector,
             by_detector=by_detector,
             windows=windows,
-            rule=rule_sentence(rule, audio.seconds, len(answers), silent, audio.silence_dbfs),
+            counted=0 if scope.reason else len(voters),
+            rule=rule_sentence(rule, audio.seconds, len(answers), silent, scope, audio.silence_dbfs),
             scope=scope,
             run=self.run,
             limits=self.limits,
         )
 
-    def _windows(self, song: Song, answers: "Sequence[_Answered]") -> tuple[Window, ...]:
+    def _windows(self, song: Song, answers: Sequence[Answered]) -> tuple[Window, ...]:
         audio = self.config.audio
         calibrated = {
             name: rule.calibrated([one.probabilities[name] for one in answers if one.scope])
@@ -156,19 +169,12 @@ class Judge:
         return tuple(windows)
 
 
-class _Asked(NamedTuple):
-    """A window on its way to the models; a silent one is not asked about."""
-
-    start: int  # samples
-    seen: Future[Pictures] | None
-
-
-class _Answered(NamedTuple):
-    """What was found about a window; nothing about a silent one."""
-
-    start: int  # samples
-    probabilities: Mapping[str, float]
-    scope: ScopeResult | None
+def _failed(step: Step) -> bool:
+    """Whether a window's file has failed, or fails because this window cannot be made into what models read."""
+    error = step.seen.exception() if step.seen else None
+    if isinstance(error, Exception):
+        step.hearing.error = step.hearing.error or error
+    return step.hearing.error is not None
 
 
 def _with(rule: Rule, config: DetectConfig, longest: float) -> Rule:
@@ -176,10 +182,10 @@ def _with(rule: Rule, config: DetectConfig, longest: float) -> Rule:
     return Rule(rule.detector, rule.max_error, hop, config.max_outside, rule.models)
 
 
-def _detector_answer(rule: Rule, name: str, probabilities: Sequence[float]) -> DetectorAnswer:
+def _detector_answer(rule: Rule, name: str, probabilities: Sequence[float], outside: bool) -> DetectorAnswer:
     own = rule.models[name]
     probability = own.song(probabilities)
-    return DetectorAnswer(probability, own.call(probability))
+    return DetectorAnswer(probability, "out_of_scope" if outside else own.call(probability))
 
 
 def _covered(windows: Sequence[Window]) -> float:
@@ -199,18 +205,25 @@ def _silence(song: Song) -> AudioError:
 # Answers that are never exceptions
 
 
+def answers(paths: Iterable[str | Path], judge: Judge) -> Iterator[dict[str, Any]]:
+    """Yield each file's `answer`, in order; never raise."""
+    for path, found in judge.judge_all(paths):
+        yield found.to_dict() if isinstance(found, Verdict) else _refusal(path, found)
+
+
 def answer(path: str | Path, judge: Judge) -> dict[str, Any]:
     """Return a file's verdict as plain values, or `{"file", "error": {"code", "problem", "remedy"}}`; never raise."""
-    try:
-        return judge.judge(path).to_dict()
-    except AudioError as error:
+    return next(answers([path], judge))
+
+
+def _refusal(path: str | Path, error: Exception) -> dict[str, Any]:
+    if isinstance(error, AudioError):
         return failure(path, error.code, error.problem, error.remedy)
-    except DetectorError as error:
+    if isinstance(error, DetectorError):
         return failure(path, "refused", error.problem, error.remedy)
-    except MemoryError:
+    if isinstance(error, MemoryError):
         return failure(path, "memory", "needs more memory than there is", "Close other programs and try again")
-    except Exception as error:  # whatever else a file can do must not end a scan of ten thousand
-        return failure(path, "unexpected", f"cannot be judged ({type(error).__name__}: {error})", "Report this file")
+    return failure(path, "unexpected", f"cannot be judged ({type(error).__name__}: {error})", "Report this file")
 
 
 def failure(path: str | Path, code: str, problem: str, remedy: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 Call = Literal["human", "ai", "uncertain", "out_of_scope"]
 
-FORMAT = 1  # of `Verdict.to_dict`
+FORMAT = 2  # of `Verdict.to_dict`
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,12 @@ class Window:
     end: float
     probabilities: Mapping[str, float]  # of AI, by detector, as the models give them
     calibrated: Mapping[str, float]  # the same after each detector's temperature
-    note: str  # why it does not count, or is out of scope; empty for music
+    note: str  # why it does not count: silent, or how it is out of scope; empty for music
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has a vote where a call is made."""
+        return not self.note
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class ScopeAnswer:
 
     noise: float  # median over the windows; below 1: noise
     unlike: float  # median over the windows; above 1: unlike anything in training
-    outside: float  # share of the windows that are out of scope, in [0, 1]
+    outside: float  # share of the audible windows that are out of scope, in [0, 1]
+    windows: int  # that are out of scope
     reason: str  # why the file is out of scope; empty when it is not
 
 
@@ -64,6 +70,7 @@ class Verdict:
     detector: str  # the one that decides
     by_detector: Mapping[str, DetectorAnswer]
     windows: tuple[Window, ...]
+    counted: int  # windows that the call rests on; the others are silent or out of scope
     rule: str  # how the call was made, in a sentence or more
     scope: ScopeAnswer
     run: RunFacts

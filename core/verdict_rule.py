@@ -96,27 +96,44 @@ def read_scope(run: Run) -> Scope:
 
 
 def judged_scope(found: Sequence[ScopeResult], max_outside: float) -> ScopeAnswer:
-    """Sum up the windows that count: out of scope where more than a share of them is."""
+    """Sum up the audible windows: the file is out of scope where more than a share of them is."""
     reasons = [one.reason for one in found if one.reason]
     outside = len(reasons) / len(found)
     usual = max(sorted(set(reasons)), key=reasons.count, default="")
     noise, unlike = (float(np.median(values)) for values in zip(*found, strict=True))
-    return ScopeAnswer(noise, unlike, outside, usual if outside > max_outside else "")
+    judged = any(voting([bool(one.reason) for one in found], max_outside))
+    return ScopeAnswer(noise, unlike, outside, len(reasons), "" if judged else usual)
+
+
+def voting(outside: Sequence[bool], max_outside: float) -> list[bool]:
+    """Say which of a song's windows have a vote: those in scope, or none where more than a share is out of it.
+
+    Parameters
+    ----------
+    outside : whether each audible window is out of scope.
+    """
+    judged = sum(outside) <= max_outside * len(outside)
+    return [judged and not one for one in outside]
 
 
 # Sentences
 
 
-def rule_sentence(rule: Rule, seconds: float, windows: int, silent: int, silence_dbfs: float) -> str:
+def rule_sentence(
+    rule: Rule, seconds: float, windows: int, silent: int, scope: ScopeAnswer, silence_dbfs: float
+) -> str:
     """Say how the call was made, from the numbers it was made with."""
-    return " ".join(_rule_sentences(rule, seconds, windows, silent, silence_dbfs))
+    return " ".join(_rule_sentences(rule, seconds, windows, silent, scope, silence_dbfs))
 
 
-def _rule_sentences(rule: Rule, seconds: float, windows: int, silent: int, silence_dbfs: float) -> Iterator[str]:
+def _rule_sentences(
+    rule: Rule, seconds: float, windows: int, silent: int, scope: ScopeAnswer, silence_dbfs: float
+) -> Iterator[str]:
     own, name = rule.models[rule.detector], DETECTORS[rule.detector]
+    heard = windows - silent - (0 if scope.reason else scope.windows)
     yield (
-        f"The {name} detector decides, the best on validation: its probability is the mean over {windows - silent} "
-        f"{'window' if windows - silent == 1 else 'windows'} of {seconds:g} s, one every {rule.hop_seconds:g} s, of "
+        f"The {name} detector decides, the best on validation: its probability is the mean over {heard} "
+        f"{'window' if heard == 1 else 'windows'} of {seconds:g} s, one every {rule.hop_seconds:g} s, of "
         f"the log-odds of AI, divided by a temperature of {own.temperature:.2f}."
     )
     yield _limits_of(own.band)
@@ -125,8 +142,11 @@ def _rule_sentences(rule: Rule, seconds: float, windows: int, silent: int, silen
         f"songs called human and of those called AI are called wrongly; of {own.test_songs} test songs, "
         f"{own.test_decided} were called human or AI, {own.test_wrong} of them wrongly."
     )
-    yield f"Windows quieter than {silence_dbfs:g} dBFS do not count ({silent} of {windows} here)."
-    yield f"Where more than {rule.max_outside:.0%} of the others are unlike the training material, no call is made."
+    yield (
+        f"Windows quieter than {silence_dbfs:g} dBFS do not count ({silent} of {windows} here), nor those unlike the "
+        f"training material ({scope.windows} of {windows}); where these are more than {rule.max_outside:.0%} of the "
+        "audible ones, no call is made."
+    )
 
 
 def _limits_of(band: Band) -> str:

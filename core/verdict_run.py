@@ -28,7 +28,7 @@ def run_facts(run: Run) -> RunFacts:
 
 
 def choose_run(name: str | None = None) -> Run:
-    """Return the run of a name; by default the newest evaluated one, else the one that ships with the project.
+    """Return the run of a name; by default the newest evaluated one of the user's own, else the one that ships.
 
     A demo's models know nothing of real music, so they answer only where there are no others.
 
@@ -38,14 +38,22 @@ def choose_run(name: str | None = None) -> Run:
     """
     if name:
         return open_run(name)
-    evaluated = [run for run in list_runs() if run.results_file.exists() and run.folder != PRETRAINED]
+    evaluated = [run for run in list_runs() if run.results_file.exists()]
     evaluated.sort(key=lambda run: run.results_file.stat().st_mtime, reverse=True)
-    shipped = [Run(PRETRAINED)] if (PRETRAINED / "run.json").exists() else []
-    ranked = [*(run for run in evaluated if not _is_demo(run)), *shipped, *evaluated]
+    own = [run for run in evaluated if not run.shipped]
+    shipped = [run for run in (*evaluated, Run(PRETRAINED)) if run.shipped]
+    ranked = [*(run for run in own if not _is_demo(run)), *shipped, *own]
     if not ranked:
         remedy = "Run `python -m scripts.pipeline run --human DIR --ai DIR --run NAME`"
         raise ArtifactError("artifacts", "there is no evaluated run", remedy)
     return ranked[0]
+
+
+def described(run: Run) -> str:
+    """Say what kind of run it is, for a line that names who answers."""
+    if run.shipped:
+        return "which ships with the project"
+    return "a demo, whose models know nothing of real music" if _is_demo(run) else "a run of your own"
 
 
 def _is_demo(run: Run) -> bool:

@@ -27,8 +27,8 @@ def as_html(verdict: Verdict) -> str:
     """Return the verdict as one page that needs nothing else; foreign names are text in it."""
     title = f"{SIGNS[verdict.call]} {NAMES[verdict.call]}"
     windows = [
-        {"Window": span(window), "Probability of AI": _window(verdict, window.calibrated.get(verdict.detector)),
-         "": _sentence(window.note)}
+        {"Window": span(window), "Left out because": window.note,
+         "Probability of AI": share(window.calibrated[verdict.detector]) if window.counts else "–"}
         for window in verdict.windows
     ]  # fmt: skip
     parts = [
@@ -51,14 +51,6 @@ def as_html(verdict: Verdict) -> str:
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head><body>{"".join(parts)}</body></html>'
     )
-
-
-def _window(verdict: Verdict, probability: float | None) -> str:
-    return "–" if probability is None else share(probability)
-
-
-def _sentence(note: str) -> str:
-    return "silent" if note == "silent" else note
 
 
 def _table(rows: Sequence[dict[str, str]]) -> str:

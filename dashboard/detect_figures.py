@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.artifacts import DETECTORS
-from core.verdict_answer import Call, Verdict
+from core.verdict_answer import Call, Verdict, Window
 from dashboard import theme
 from dashboard.detect_words import NAMES, SIGNS, clock
 
@@ -30,7 +30,7 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
     """
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.45, 0.55], vertical_spacing=0.05)
     middles = [(window.start + window.end) / 2 for window in verdict.windows]
-    decided = [window.calibrated.get(verdict.detector) for window in verdict.windows]
+    decided = [_value(window, verdict.detector) for window in verdict.windows]
     named = [f"{clock(window.start)} to {clock(window.end)}" for window in verdict.windows]
     figure.add_trace(
         go.Scatter(
@@ -60,6 +60,11 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
     )
 
 
+def _value(window: Window, detector: str) -> float | None:
+    """Return what a detector makes of a window that counts."""
+    return window.calibrated[detector] if window.counts else None
+
+
 def _marker(calls: Sequence[Call | None]) -> dict[str, object]:
     looks = {"human": ("circle", theme.HUMAN), "ai": ("diamond", theme.AI)}
     found = [looks.get(call or "", ("circle-open", theme.NEUTRAL)) for call in calls]
@@ -67,7 +72,7 @@ def _marker(calls: Sequence[Call | None]) -> dict[str, object]:
 
 
 def _rows(verdict: Verdict, calls: Calls, middles: list[float], named: list[str]) -> go.Heatmap:
-    values = [[window.calibrated.get(name) for window in verdict.windows] for name in DETECTORS]
+    values = [[_value(window, name) for window in verdict.windows] for name in DETECTORS]
     said = [[NAMES[call] if call else "does not count" for call in calls[name]] for name in DETECTORS]
     marks = [[SIGNS[call] if call else "" for call in calls[name]] for name in DETECTORS]
     custom = [[[time, words] for time, words in zip(named, row, strict=True)] for row in said]

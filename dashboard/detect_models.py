@@ -3,7 +3,6 @@
 Only what is called here loads them: opening the page does not. Models are shared by all sessions; answers never are.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,14 +70,6 @@ class Stress:
     changed: Mapping[str, tuple[float, ...]]  # the same, one per strength
 
 
-class Models:
-    """A run's models; `lock` lets one session at a time look into them."""
-
-    def __init__(self, judge: "Judge") -> None:
-        self.judge = judge
-        self.lock = threading.Lock()
-
-
 def check(run: Run) -> None:
     """Make sure that a run can judge, without loading anything.
 
@@ -94,16 +85,16 @@ def check(run: Run) -> None:
         raise ArtifactError(run.scope, "not made yet", run.remedy("evaluate"))
 
 
-def load(run: Run) -> Models:
-    """Return a run's models, loaded once for all sessions."""
+def load(run: Run) -> "Judge":
+    """Return a run's models, loaded once for all sessions; who looks into them holds their `lock`."""
     return _load(str(run.folder), run.results_file.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the models, once …")
-def _load(folder: str, changed: int) -> Models:
+def _load(folder: str, changed: int) -> "Judge":
     from core.verdict import Judge  # late: loads torch
 
-    return Models(Judge(Run(Path(folder))))
+    return Judge(Run(Path(folder)))
 
 
 # The answer
@@ -115,26 +106,24 @@ def answer(run: Run, given: Given, progress: Progress) -> Answer | Refused:
     return detect_session.kept(key, lambda: _answer(load(run), given, progress))
 
 
-def _answer(models: Models, given: Given, progress: Progress) -> Answer | Refused:
-    config = models.judge.config
+def _answer(judge: "Judge", given: Given, progress: Progress) -> Answer | Refused:
+    config = judge.config
     try:
         with upload_guard.decoded(given.content, given.name, config.audio, lambda share: progress(share / 4)) as found:
-            verdict = upload_guard.judge_sound(
-                found, given.name, models.judge, lambda share: progress((1 + 3 * share) / 4)
-            )
+            verdict = upload_guard.judge_sound(found, given.name, judge, lambda share: progress((1 + 3 * share) / 4))
             portrait = detect_song.portrait(found.path, config)
             played = _played(given, verdict, found.path)
     except AudioError as error:
         return Refused(error)
-    band = models.judge.rule.models[verdict.detector].band
-    return Answer(verdict, _calls(models, verdict), (band.low, band.high), portrait, played)
+    band = judge.rule.models[verdict.detector].band
+    return Answer(verdict, _calls(judge, verdict), (band.low, band.high), portrait, played)
 
 
-def _calls(models: Models, verdict: Verdict) -> dict[str, tuple[Call | None, ...]]:
+def _calls(judge: "Judge", verdict: Verdict) -> dict[str, tuple[Call | None, ...]]:
     """Return what each window alone would be called, by detector."""
     return {
-        name: tuple(rule.call(one.calibrated[name]) if one.calibrated else None for one in verdict.windows)
-        for name, rule in models.judge.rule.models.items()
+        name: tuple(rule.call(one.calibrated[name]) if one.counts else None for one in verdict.windows)
+        for name, rule in judge.rule.models.items()
     }
 
 
@@ -160,41 +149,41 @@ def evidence(run: Run, given: Given, window: Window) -> Evidence:
     return detect_session.kept(key, lambda: _evidence(run, load(run), given, window))
 
 
-def _evidence(run: Run, models: Models, given: Given, window: Window) -> Evidence:
+def _evidence(run: Run, judge: "Judge", given: Given, window: Window) -> Evidence:
     import torch
 
     from core.front_end import pictures
 
-    detector, config = models.judge.detector, models.judge.config
-    waveform = _waveform(given, window, models)
+    detector, config = judge.detector, judge.config
+    waveform = _waveform(given, window, judge)
     seen = pictures(waveform, config)
     autoencoder: Any = detector.models["ae_multitask"]
-    with models.lock, torch.inference_mode(), detector.device.precision():
+    with judge.lock, torch.inference_mode(), detector.device.precision():
         inputs = detector.device.place(torch.from_numpy(seen.log_mel)[None, None])
         latent = autoencoder.encode(inputs).float().cpu().numpy()[0]
         rebuilt = autoencoder(inputs).reconstruction.float().cpu().numpy()[0, 0]
-    with models.lock:
-        attention = _attention(models, seen.filterbank, seen.log_mel.shape)
-        artefacts = _artefacts(run, models, seen.fine_spectrum)
+    with judge.lock:
+        attention = _attention(judge, seen.filterbank, seen.log_mel.shape)
+        artefacts = _artefacts(run, judge, seen.fine_spectrum)
     return Evidence(waveform, seen.log_mel, rebuilt, latent, attention, artefacts)
 
 
-def _waveform(given: Given, window: Window, models: Models) -> Array:
+def _waveform(given: Given, window: Window, judge: "Judge") -> Array:
     """Return a window's sound as the models heard it."""
-    audio = models.judge.config.audio
+    audio = judge.config.audio
     with upload_guard.decoded(given.content, given.name, audio) as found:
         start = round(window.start * audio.sample_rate)
         samples, _ = sf.read(found.path, audio.samples, start, dtype="float32")
     return fit(samples, audio)
 
 
-def _attention(models: Models, filterbank: Array, shape: tuple[int, ...]) -> Array:
+def _attention(judge: "Judge", filterbank: Array, shape: tuple[int, ...]) -> Array:
     """Return the attention over a log-mel's bands and frames, as a multiple of an even share."""
     from core.explain import explain_clip
     from core.mel_scale import band_centres
     from core.models.transformer import ASTTransformerEncoder
 
-    encoder, config = models.judge.detector.models["transformer"], models.judge.config
+    encoder, config = judge.detector.models["transformer"], judge.config
     if not isinstance(encoder, ASTTransformerEncoder):
         return np.zeros((0, 0), np.float32)
     found, _ = explain_clip(encoder, filterbank.astype(np.float32))
@@ -206,17 +195,17 @@ def _attention(models: Models, filterbank: Array, shape: tuple[int, ...]) -> Arr
     return np.array([np.interp(centres, hertz, line) for line in over_time.T]).T
 
 
-def _artefacts(run: Run, models: Models, fine: Array) -> "ArtefactView | None":
+def _artefacts(run: Run, judge: "Judge", fine: Array) -> "ArtefactView | None":
     from core.explain import artefact_view
     from core.models.fine_spectrum import FineSpectrumClassifier
 
-    model = models.judge.detector.models["fine_spectrum"]
+    model = judge.detector.models["fine_spectrum"]
     if not run.artefact_reference.exists() or not isinstance(model, FineSpectrumClassifier):
         return None
     reference = storage.read_npy(run.artefact_reference, run.remedy("explain"))
     if reference.shape != (SIZE,):
         raise ArtifactError(run.artefact_reference, "damaged", run.remedy("explain"))
-    return artefact_view(model, fine, np.asarray(reference), models.judge.config.audio.sample_rate)
+    return artefact_view(model, fine, np.asarray(reference), judge.config.audio.sample_rate)
 
 
 # The stress test
@@ -228,14 +217,14 @@ def stress(run: Run, given: Given, window: Window, waveform: Array, kind: str) -
     return detect_session.kept(key, lambda: _stress(load(run), waveform, kind))
 
 
-def _stress(models: Models, waveform: Array, kind: str) -> Stress:
+def _stress(judge: "Judge", waveform: Array, kind: str) -> Stress:
     from core.front_end import pictures
     from dashboard.detect_changes import CHANGES, changed
 
-    config, rules = models.judge.config, models.judge.rule.models
+    config, rules = judge.config, judge.rule.models
     waveforms = tuple(changed(kind, amount, waveform, config.audio.sample_rate) for amount in CHANGES[kind].amounts)
-    with models.lock:
-        found = models.judge.detector.read([pictures(one, config) for one in (waveform, *waveforms)], label="")
+    with judge.lock:
+        found = judge.detector.read([pictures(one, config) for one in (waveform, *waveforms)], label="")
     scaled = {name: rules[name].calibrated([float(p) for p in found[name]]) for name in DETECTORS}
     return Stress(
         waveforms,

@@ -121,7 +121,7 @@ def refused(error: AudioError) -> None:
 def verdict(run: Run, found: Verdict) -> None:
     """Show the verdict first, in words, and under it what it may not be used for."""
     with st.container(border=True):
-        st.subheader(f"{detect_words.COLOURED[found.call]} {detect_words.headline(found)}", anchor=False)
+        st.header(f"{detect_words.COLOURED[found.call]} {detect_words.headline(found)}", anchor=False)
         st.markdown(detect_words.meaning(found))
         st.caption(detect_words.facts(found))
         for warning in detect_words.warnings(found):
@@ -209,5 +209,5 @@ def timeline(found: Answer) -> Window:
 
 def most_telling(found: Verdict) -> int:
     """Return the window in which the deciding detector is furthest from one half; the first where none counts."""
-    apart = [abs(window.calibrated.get(found.detector, 0.5) - 0.5) for window in found.windows]
+    apart = [abs(window.calibrated[found.detector] - 0.5) if window.counts else 0 for window in found.windows]
     return max(range(len(apart)), key=apart.__getitem__)

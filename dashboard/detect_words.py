@@ -32,7 +32,10 @@ def meaning(verdict: Verdict) -> str:
     decider = DETECTORS[verdict.detector]
     said = f"Probability of AI {share(verdict.probability)}, calibrated, from the {decider} detector"
     if verdict.call == "out_of_scope":
-        return f"No call is made, because {verdict.scope.reason} ({verdict.scope.outside:.0%} of its windows)."
+        audible = sum(bool(window.probabilities) for window in verdict.windows)
+        return (
+            f"No call is made, because {verdict.scope.reason} ({verdict.scope.windows} of {audible} audible windows)."
+        )
     if verdict.call == "uncertain":
         return f"{said}: between the two limits within which no call is made."
     return f"{said}."
@@ -46,13 +49,19 @@ def share(probability: float) -> str:
 
 
 def facts(verdict: Verdict) -> str:
-    """Say what the file is and how much of it was heard."""
+    """Say what the file is and how much of it was judged."""
     channels = {1: "mono", 2: "stereo"}.get(verdict.channels, f"{verdict.channels} channels")
-    heard = f"{len(verdict.windows)} windows" if len(verdict.windows) > 1 else "1 window"
-    return (
-        f"{verdict.format}, {verdict.native_rate / 1000:g} kHz, {channels}, {duration(verdict.seconds)}, of which "
-        f"{duration(verdict.heard_seconds)} were judged, in {heard}"
-    )
+    sound = f"{verdict.format}, {verdict.native_rate / 1000:g} kHz, {channels}, {duration(verdict.seconds)}"
+    return f"{sound}; {judged(verdict)}"
+
+
+def judged(verdict: Verdict) -> str:
+    """Say how many of the windows count, and why the others do not."""
+    windows = f"{len(verdict.windows)} windows" if len(verdict.windows) > 1 else "1 window"
+    silent = sum(not window.probabilities for window in verdict.windows)
+    left = {"silent": silent, "out of scope": verdict.scope.windows}
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left.items() if count)
+    return f"{verdict.counted} of {windows} judged, {reasons}" if reasons else f"judged in {windows}"
 
 
 def warnings(verdict: Verdict) -> list[str]:
@@ -70,7 +79,7 @@ def detector_rows(verdict: Verdict) -> list[dict[str, str]]:
     return [
         {
             "Detector": DETECTORS[name] + (" (decides)" if name == verdict.detector else ""),
-            "Probability of AI": share(found.probability),
+            "Probability of AI": "–" if found.call == "out_of_scope" else share(found.probability),
             "Says": marked(found.call),
         }
         for name, found in verdict.by_detector.items()
@@ -90,7 +99,7 @@ def clock(seconds: float) -> str:
 
 def timeline_alt(verdict: Verdict) -> str:
     """Say what the timeline shows, for those who do not see it."""
-    counted = [window.calibrated[verdict.detector] for window in verdict.windows if window.calibrated]
+    counted = [window.calibrated[verdict.detector] for window in verdict.windows if window.counts]
     low, high = min(counted, default=0), max(counted, default=0)
     return (
         f"Probability of AI by window and detector: {len(counted)} of {len(verdict.windows)} windows count; the "

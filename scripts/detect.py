@@ -35,6 +35,7 @@ from core.audio import SUFFIXES
 from core.errors import ConfigError, DataError, DetectorError, printable
 from core.progress import progress
 from core.verdict import choose_run, run_facts
+from core.verdict_run import described
 from scripts.detect_engine import in_processes, in_this_process
 from scripts.detect_log import Key, Log, key_of
 
@@ -43,7 +44,10 @@ WORTH_A_PROCESS = 20  # files: loading the models takes as long as judging some 
 ENGINES = ("local", "ray")
 WORDS = {"human": "● human", "ai": "◆ AI", "uncertain": "? uncertain", "out_of_scope": "– out of scope"}
 NOT_ANSWERED = "! not answered"
-COLUMNS = ("file", "verdict", "probability_ai", "seconds", "heard_seconds", *DETECTORS, "warnings", "reason", "run")
+COLUMNS = (
+    "file", "verdict", "probability_ai", "seconds", "heard_seconds", "windows", "windows_counted", *DETECTORS,
+    "warnings", "reason", "run",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +56,11 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m scripts.detect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     top.add_argument("paths", nargs="+", metavar="PATH", help="a sound file, a folder with its subfolders, or a glob")
-    top.add_argument("--run", metavar="NAME", help="whose models answer; by default the newest evaluated run's")
+    top.add_argument(
+        "--run",
+        metavar="NAME",
+        help="whose models answer; by default your newest evaluated run's, or those that ship",
+    )
     top.add_argument("--json", metavar="FILE", help="write all there is to every answer; - prints it")
     top.add_argument("--csv", metavar="FILE", help="write one line per file; - prints it")
     top.add_argument("--jobs", type=_count, metavar="N", help="processes; by default one per processor")
@@ -93,7 +101,9 @@ def detect(options: argparse.Namespace) -> int:
     """Answer every file, print the table, write what was asked for; return the exit status."""
     files = find(options.paths)
     run = choose_run(options.run)
-    log = Log(options.resume, run_facts(run).fingerprint)
+    facts = run_facts(run)
+    log = Log(options.resume, facts.fingerprint)
+    print(f"run {facts.name} answers, {described(run)}; evaluated {facts.evaluated[:10]}", file=sys.stderr)
     try:
         keys = [key_of(path) for path in files]
         show = _row_printer("-" not in (options.json, options.csv))
@@ -204,8 +214,12 @@ def row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:
     if "error" in answer:
         return NOT_ANSWERED, "", "", f"{name}: {printable(answer['error']['problem'])}"
     probability = "" if answer["call"] == "out_of_scope" else f"{answer['probability']:.2f}"
-    reason = f": {answer['scope']['reason']}" if answer["scope"]["reason"] else ""
-    return WORDS[answer["call"]], probability, f"{answer['seconds']:.1f}", name + reason
+    reason = answer["scope"]["reason"] or _left_out(len(answer["windows"]) - answer["counted"], len(answer["windows"]))
+    return WORDS[answer["call"]], probability, f"{answer['seconds']:.1f}", f"{name}: {reason}" if reason else name
+
+
+def _left_out(count: int, windows: int) -> str:
+    return f"{count} of {windows} windows left out" if count else ""
 
 
 def _print_line(verdict: str, probability: str, seconds: str, name: str) -> None:
@@ -234,13 +248,15 @@ def csv_row(answer: dict[str, Any]) -> list[object]:
     file = storage.harmless(printable(answer["file"]))
     if error := answer.get("error"):
         reason = storage.harmless(printable(f"{error['code']}: {error['problem']}"))
-        return [file, "not answered", "", "", "", *("" for _ in DETECTORS), "", reason, ""]
+        return [file, "not answered", *[""] * (len(COLUMNS) - 4), reason, ""]
     return [
         file,
         answer["call"],
         f"{answer['probability']:.6f}",
         f"{answer['seconds']:.3f}",
         f"{answer['heard_seconds']:.3f}",
+        len(answer["windows"]),
+        answer["counted"],
         *(f"{answer['by_detector'][name]['probability']:.6f}" for name in DETECTORS),
         "; ".join(answer["warnings"]),
         answer["scope"]["reason"],

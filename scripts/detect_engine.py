@@ -1,37 +1,40 @@
 """Where the files of a scan are answered: in this process, or in several.
 
 An engine takes the files and the run and yields one answer per file, in order; a file that crashes its process gets an
-answer like any other. Every engine asks the same `core.verdict.answer`.
+answer like any other. Every engine asks the same `core.verdict.answers`, to which files go by the bundle: windows of
+short files then go through the models together.
 """
 
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 from core.artifacts import Run
 from core.errors import ArtifactError, DetectorError
-from core.verdict import Judge, answer, failure
+from core.verdict import Judge, answers, failure
 
 Answer = dict[str, Any]
+Bundle = tuple[Path, ...]
 
-AHEAD = 4  # files per process that are under way or answered before their turn: what bounds the memory
+AHEAD = 2  # bundles per process that are under way or answered before their turn: what bounds the memory
+BUNDLE_FILES, BUNDLE_BYTES = 8, 16 * 2**20  # at most, but for one file; what a kill costs, so long songs go alone
 
 _judge: Judge | DetectorError  # of a process that answers
 
 
 def in_this_process(files: Iterable[Path], run: Run) -> Generator[Answer, None, None]:
     """Answer the files one after another, each with all processors; without files, nothing is loaded."""
-    judge = None
-    for path in files:
-        judge = judge or Judge(run)
-        yield answer(path, judge)
+    left = iter(files)
+    for first in left:
+        yield from answers(chain([first], left), Judge(run))
 
 
 def in_processes(files: Iterable[Path], run: Run, jobs: int) -> Generator[Answer, None, None]:
@@ -42,16 +45,38 @@ def in_processes(files: Iterable[Path], run: Run, jobs: int) -> Generator[Answer
     ArtifactError : the run cannot be loaded.
     """
     crew = _Crew(run, jobs)
-    waiting: deque[tuple[Path, Future[Answer]]] = deque()
+    waiting: deque[tuple[Bundle, Future[list[Answer]]]] = deque()
     try:
-        for path in files:
-            waiting.append((path, crew.submit(path)))
+        for bundle in bundles(files):
+            waiting.append((bundle, crew.submit(bundle)))
             if len(waiting) == AHEAD * jobs:
-                yield crew.take(waiting)
+                yield from crew.take(waiting)
         while waiting:
-            yield crew.take(waiting)
+            yield from crew.take(waiting)
     finally:
         crew.dismiss(now=bool(waiting))
+
+
+def bundles(files: Iterable[Path]) -> Iterator[Bundle]:
+    """Yield the files in order, in bundles that are quickly answered."""
+    bundle: list[Path] = []
+    weight = 0
+    for path in files:
+        own = _bytes(path)
+        if bundle and (len(bundle) == BUNDLE_FILES or weight + own > BUNDLE_BYTES):
+            yield tuple(bundle)
+            bundle, weight = [], 0
+        bundle.append(path)
+        weight += own
+    if bundle:
+        yield tuple(bundle)
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 class _Crew:
@@ -62,25 +87,26 @@ class _Crew:
         self.pool = self._pool(jobs)
         self.alone: ProcessPoolExecutor | None = None  # a single process for files that may have crashed one
 
-    def submit(self, path: Path) -> Future[Answer]:
-        """Put a file into the queue."""
+    def submit(self, bundle: Bundle) -> Future[list[Answer]]:
+        """Put a bundle into the queue."""
         try:
-            return self.pool.submit(_answer, path)
+            return self.pool.submit(_answer, bundle)
         except BrokenProcessPool:
             self.pool = self._pool(self.jobs)
-            return self.pool.submit(_answer, path)
+            return self.pool.submit(_answer, bundle)
 
-    def take(self, waiting: deque[tuple[Path, Future[Answer]]]) -> Answer:
-        """Wait for the answer that is next, and take it from the queue."""
-        path, future = waiting[0]
+    def take(self, waiting: deque[tuple[Bundle, Future[list[Answer]]]]) -> Iterator[Answer]:
+        """Wait for the answers that are next, and take them from the queue."""
+        bundle, future = waiting[0]
         try:
-            found = future.result()
+            found: Iterable[Answer] = future.result()
         except BrokenProcessPool:
-            found = self._ask_alone(path)
+            found = map(self._ask_alone, bundle)
+        for answer in found:
+            if "run" in answer.get("error", {}):
+                raise ArtifactError(*answer["error"]["run"])
+            yield answer
         waiting.popleft()
-        if "run" in found.get("error", {}):
-            raise ArtifactError(*found["error"]["run"])
-        return found
 
     def dismiss(self, *, now: bool) -> None:
         """End the processes; `now`: without waiting for files under way."""
@@ -93,7 +119,8 @@ class _Crew:
     def _ask_alone(self, path: Path) -> Answer:
         self.alone = self.alone or self._pool(1)
         try:
-            return self.alone.submit(_answer, path).result()
+            (found,) = self.alone.submit(_answer, (path,)).result()
+            return found
         except BrokenProcessPool:
             self.alone = None
             problem = "ended the process that read it"
@@ -125,7 +152,7 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _answer(path: Path) -> Answer:
+def _answer(bundle: Bundle) -> list[Answer]:
     if isinstance(_judge, DetectorError):  # as plain values: errors of several arguments do not travel
-        return {"error": {"run": (_judge.path, _judge.problem, _judge.remedy)}}
-    return answer(path, _judge)
+        return [{"error": {"run": (_judge.path, _judge.problem, _judge.remedy)}}]
+    return list(answers(bundle, _judge))

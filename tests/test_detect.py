@@ -95,6 +95,7 @@ def test_every_file_is_a_row_and_a_bad_one_a_row_with_its_reason(
     assert rows[-1].endswith("missing.mp3: does not exist")
     (clips / "broken.wav").unlink()
     assert run_detect(clips) == detect.ANSWERED
+    assert "run finished answers, a run of your own" in capsys.readouterr().err
 
 
 def test_the_json_is_the_same_every_time_and_in_a_file(
@@ -128,8 +129,26 @@ def test_no_cell_of_the_csv_is_calculated(
 
 def test_a_file_out_of_scope_shows_no_probability() -> None:
     scope = {"reason": "it is as random as noise"}
-    found = detect.row(Path("a.wav"), {"call": "out_of_scope", "probability": 0.97, "seconds": 5.0, "scope": scope})
+    facts = {"probability": 0.97, "seconds": 5.0, "windows": [{}, {}, {}], "scope": scope}
+    found = detect.row(Path("a.wav"), {**facts, "call": "out_of_scope", "counted": 0})
     assert found == ("– out of scope", "", "5.0", "a.wav: it is as random as noise")
+
+
+def test_a_row_says_how_many_windows_were_left_out() -> None:
+    facts = {"call": "ai", "probability": 0.97, "seconds": 10.0, "windows": [{}, {}, {}], "scope": {"reason": ""}}
+    assert detect.row(Path("a.wav"), {**facts, "counted": 2})[-1] == "a.wav: 1 of 3 windows left out"
+    assert detect.row(Path("a.wav"), {**facts, "counted": 3})[-1] == "a.wav"
+
+
+def test_long_files_travel_alone_and_short_ones_together(tmp_path: Path) -> None:
+    sizes = [10] * 20 + [2**24, 10, 10]
+    paths = [tmp_path / f"{number}.wav" for number in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        path.touch()
+        os.truncate(path, size)
+    found = list(detect_engine.bundles([*paths, tmp_path / "missing.wav"]))
+    assert [len(bundle) for bundle in found] == [8, 8, 4, 1, 3]
+    assert [path for bundle in found for path in bundle][:-1] == paths
 
 
 def test_json_and_csv_are_not_mixed_on_one_output(capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +181,7 @@ def test_a_killed_scan_goes_on_and_answers_every_file_once(
     finished: Run, demo_place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed with two processes at work, finished with none but this one: the answers are those of one scan."""
-    log, files = tmp_path / "scan.jsonl", sorted(demo_place.root.rglob("*.wav"))[:24]
+    log, files = tmp_path / "scan.jsonl", sorted(demo_place.root.rglob("*.wav"))
     command = [sys.executable, "-m", "scripts.detect", *map(str, files), "--run", "finished", "--resume", str(log)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([*command, "--jobs", "2"], cwd=ROOT, **quiet)
@@ -255,11 +274,12 @@ def test_a_file_that_ends_its_process_costs_only_itself(tmp_path: Path, monkeypa
     """And no more files are under way than the processes need, so ten thousand take the memory of ten."""
     monkeypatch.setattr(detect_engine, "_begin", scan_workers.begin)
     monkeypatch.setattr(detect_engine, "_answer", scan_workers.crash_or_echo)
-    names = ["crash.wav" if number == 3 else f"{number}.wav" for number in range(12)]
+    monkeypatch.setattr(detect_engine, "BUNDLE_FILES", 3)
+    names = ["crash.wav" if number == 4 else f"{number}.wav" for number in range(12)]
     drawn: deque[str] = deque()
     answers = detect_engine.in_processes((drawn.append(name) or Path(name) for name in names), Run(tmp_path), jobs=1)
     first = next(answers)
-    assert len(drawn) == detect_engine.AHEAD
+    assert len(drawn) == detect_engine.AHEAD * detect_engine.BUNDLE_FILES + 1
     found = [first, *answers]
     assert [one["file"] for one in found] == names
     assert [one["error"]["code"] for one in found if "error" in one] == ["crashed"]

@@ -1,7 +1,9 @@
 """From a file to a verdict: the same sound gives the same answer everywhere, and the answer says what it rests on."""
 
 import csv
+import itertools
 import json
+import os
 import shutil
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +15,21 @@ import pytest
 import soundfile as sf
 from scipy.special import expit
 
-from core import storage
-from core.artifacts import DETECTORS, Run
+from core import storage, verdict_stream
+from core.artifacts import DETECTORS, Run, list_runs
 from core.audio import open_audio, read_clip, read_song, window_starts, windows
 from core.audio_song import Song
 from core.calibration import Band
 from core.config import AudioConfig, Config, DetectConfig
 from core.data import Place
 from core.errors import ArtifactError, AudioError
+from core.front_end import Pictures, pictures
 from core.metrics import log_odds
 from core.scope import ScopeResult
-from core.verdict import Judge, answer, choose_run, run_facts
-from core.verdict_rule import SongRule, judged_scope, limits, read_rule, rule_sentence
+from core.verdict import Judge, ScopeAnswer, answer, answers, choose_run, run_facts
+from core.verdict_rule import SongRule, judged_scope, limits, read_rule, rule_sentence, voting
+from core.verdict_run import described
+from core.verdict_stream import MOST_AHEAD
 from tests.hostile_audio import CASES, Case
 
 AUDIO = AudioConfig()
@@ -133,12 +138,59 @@ def test_a_short_file_is_repeated_as_in_training(judge: Judge, song: Path, tmp_p
     assert (found.windows[0].end, found.heard_seconds) == (2.0, 2.0)
 
 
-def test_threads_that_ask_together_get_the_answers_of_one(judge: Judge, song: Path, tmp_path: Path) -> None:
-    files = [song, write(tmp_path / "a.wav", read_song(song, AUDIO).waveform[::-1].copy())]
-    alone = [judge.judge(path) for path in files]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(judge.judge, files * 3))
-    assert together == alone * 3
+@pytest.fixture
+def several(song: Path, tmp_path: Path) -> list[Path]:
+    """Return files of 1 to 13 windows, one with silence in it, and two that cannot be judged."""
+    whole, silence = read_song(song, AUDIO).waveform, np.zeros(8 * AUDIO.sample_rate, np.float32)
+    sounds = [whole[:80_000], whole[::-1], whole[80_000:200_000], np.concatenate([whole, silence, whole[:90_000]])]
+    paths = [write(tmp_path / f"{number}.wav", samples.copy()) for number, samples in enumerate(sounds)]
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    return [*paths, empty, write(tmp_path / "silent.wav", silence), song]
+
+
+def test_eight_threads_that_ask_together_get_the_answers_of_one(judge: Judge, several: list[Path]) -> None:
+    alone = [answer(path, judge) for path in several]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda path: answer(path, judge), several * 4))
+    assert together == alone * 4
+
+
+def test_files_that_share_batches_get_the_answers_they_get_alone(
+    judge: Judge, several: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [*several[::-1], *several]
+    alone = [answer(path, judge) for path in files]
+    rounds: list[int] = []
+    read = judge.detector.read
+    monkeypatch.setattr(judge.detector, "read", lambda seen, label: rounds.append(len(seen)) or read(seen, label))
+    assert list(answers(files, judge)) == alone
+    audible = sum(bool(window["probabilities"]) for one in alone for window in one.get("windows", []))
+    assert rounds == [8] * -(-audible // 8)  # but for the last, no batch was filled up
+
+
+def test_broken_files_hold_nothing_back(judge: Judge, song: Path, tmp_path: Path) -> None:
+    """However many follow a song whose last windows wait for company."""
+    drawn: list[str] = []
+    missing = (drawn.append(name) or tmp_path / name for name in map(str, range(1000)))
+    found = answers(itertools.chain([song], missing), judge)
+    assert "error" not in next(found)
+    assert len(drawn) <= MOST_AHEAD
+    assert sum("error" in one for one in found) == 1000
+
+
+def test_what_goes_wrong_in_one_file_concerns_no_other(
+    judge: Judge, several: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_in_silence(waveform: np.ndarray, config: Config) -> Pictures:
+        assert waveform[:100].any()  # not so in the middle of the fourth file
+        return pictures(waveform, config)
+
+    alone = [answer(path, judge) for path in several]
+    monkeypatch.setattr(verdict_stream, "pictures", fails_in_silence)
+    found = list(answers(several, judge))
+    assert found.pop(3)["error"]["code"] == "unexpected"
+    assert found == [*alone[:3], *alone[4:]]
 
 
 def test_the_same_file_gives_the_same_text(judge: Judge, finished: Run, song: Path) -> None:
@@ -179,7 +231,8 @@ def test_silent_windows_do_not_count(judge: Judge, song: Path, tmp_path: Path) -
     found = judge.judge(write(tmp_path / "a.wav", np.concatenate([music, np.zeros(15 * AUDIO.sample_rate, "f4")])))
     assert [window.note == "silent" for window in found.windows] == [False, False, *[True] * 5]
     assert not found.windows[-1].probabilities
-    assert found.heard_seconds == 7.5
+    assert found.windows[0].counts
+    assert found.heard_seconds == (7.5 if found.windows[1].counts else 5.0)  # half of the second is silent
     assert "(5 of 7 here)" in found.rule
 
 
@@ -194,6 +247,40 @@ def test_noise_is_out_of_scope_and_music_is_not(judge: Judge, song: Path, tmp_pa
     assert (found.call, found.scope.reason) == ("out_of_scope", "it is as random as noise")
     assert found.scope.outside == 1.0
     assert judge.judge(song).call != "out_of_scope"
+
+
+def test_windows_out_of_scope_have_no_vote(judge: Judge, song: Path, tmp_path: Path) -> None:
+    music = read_song(song, AUDIO).waveform[: 15 * AUDIO.sample_rate]
+    alone = judge.judge(write(tmp_path / "music.wav", music))
+    found = judge.judge(write(tmp_path / "mixed.wav", np.concatenate([music, noise(10)])))
+    votes = [window for window in found.windows if window.counts]
+    left_out = [window.note for window in found.windows if not window.counts]
+    assert found.call == alone.call != "out_of_scope"
+    assert set(left_out) == {NOISE.reason}
+    assert (found.counted, found.scope.windows) == (len(votes), len(left_out))
+    assert f"mean over {len(votes)} windows" in found.rule
+    assert f"({len(left_out)} of 9)" in found.rule
+    for name, rule in judge.rule.models.items():
+        expected = rule.song([window.probabilities[name] for window in votes])
+        assert found.by_detector[name].probability == expected
+
+
+def test_nothing_is_called_where_nothing_counts(judge: Judge, tmp_path: Path) -> None:
+    found = judge.judge(write(tmp_path / "a.wav", noise(12)))
+    assert (found.counted, found.heard_seconds) == (0, 0.0)
+    assert {one.call for one in found.by_detector.values()} == {"out_of_scope"}
+
+
+@pytest.mark.parametrize(
+    ("outside", "votes"),
+    [
+        ([False, True, False], [True, False, True]),
+        ([True, False], [False, True]),
+        ([True, True, False], [False, False, False]),
+    ],
+)
+def test_windows_vote_unless_most_are_out_of_scope(outside: list[bool], votes: list[bool]) -> None:
+    assert voting(outside, 0.5) == votes
 
 
 @pytest.mark.parametrize(
@@ -222,9 +309,12 @@ def test_a_hostile_file_gets_an_answer(case: Case, judge: Judge, tmp_path: Path)
         assert found["error"]["code"] == case.outcome
 
 
-def test_a_file_that_breaks_the_program_gets_an_answer_too(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge, "judge", lambda path: 1 / 0)
-    assert answer("a.wav", judge)["error"]["code"] == "unexpected"
+def test_a_file_that_breaks_the_program_gets_an_answer_too(
+    judge: Judge, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge.detector, "read", lambda *_, **__: 1 / 0)
+    found = answer(song, judge)
+    assert found["error"]["code"] == "unexpected"
 
 
 # The rule
@@ -256,10 +346,11 @@ def test_limits_keep_their_promise_on_validation_songs(finished: Run) -> None:
 def test_the_rule_says_the_numbers_it_was_made_with(judge: Judge) -> None:
     own = replace(judge.rule.models["hybrid"], band=Band(0.125, 0.5), temperature=1.5, val_songs=66)
     rule = replace(judge.rule, detector="hybrid", models={"hybrid": own}, max_error=0.05)
-    said = rule_sentence(rule, 5.0, windows=9, silent=2, silence_dbfs=-60)
+    scope = ScopeAnswer(4.0, 0.5, 1 / 7, 1, "")
+    said = rule_sentence(rule, 5.0, windows=9, silent=2, scope=scope, silence_dbfs=-60)
     for words in (
         "Hybrid",
-        "7 windows",
+        "6 windows",
         "temperature of 1.50",
         "Below 12.5%",
         "from 50.0% on AI",
@@ -267,7 +358,7 @@ def test_the_rule_says_the_numbers_it_was_made_with(judge: Judge) -> None:
     ):
         assert words in said
     none = replace(rule, models={"hybrid": replace(own, band=Band(0.0, 1.0000000000000002))})
-    assert "No song is called human, none AI" in rule_sentence(none, 5.0, 9, 2, -60)
+    assert "No song is called human, none AI" in rule_sentence(none, 5.0, 9, 2, scope, -60)
 
 
 def test_limits_name_the_sources_and_what_was_not_measured(finished: Run) -> None:
@@ -330,6 +421,33 @@ def test_the_newest_evaluated_run_answers_and_a_demo_only_alone(
         assert choose_run().name == name
     storage.write_json(Run(tmp_path / "demo").results_file, {})  # newer, and still a demo
     assert choose_run().name == "mine"
+    assert described(choose_run("demo")).startswith("a demo")
+
+
+def test_the_run_that_ships_answers_where_there_is_no_other_and_before_a_demo(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is the newest, as after a new version was fetched."""
+    monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
+    data, config, _ = finished.read_description()
+    runs = {name: Run(tmp_path / name) for name in ("demo", "mine", "pretrained")}
+    for name in ("demo", "pretrained"):
+        runs[name].write_description(data, config, demo=name == "demo")
+        storage.write_json(runs[name].results_file, {})
+    runs["pretrained"].card.touch()
+    monkeypatch.setattr("core.verdict_run.PRETRAINED", runs["pretrained"].folder)
+    assert choose_run().name == "pretrained"
+    runs["mine"].write_description(data, config, demo=False)
+    assert choose_run().name == "pretrained"  # mine is not evaluated yet
+    storage.write_json(runs["mine"].results_file, {})
+    for path in (runs["pretrained"].results_file, runs["pretrained"].description):
+        os.utime(path, (2**31, 2**31))
+    assert choose_run().name == "mine"
+    assert [run.name for run in list_runs()] == ["mine", "demo", "pretrained"]
+    assert described(choose_run("pretrained")).startswith("which ships")
+    assert described(choose_run()) == "a run of your own"
+    monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path / "elsewhere"))
+    assert choose_run().folder == runs["pretrained"].folder
 
 
 def test_a_description_from_before_detect_still_opens(finished: Run, tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """The rule by which a whole song is judged, and what sound it may be used on, both chosen on validation (SPEC X1)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core import calibration, storage, thresholds
 from core.artifacts import DETECTORS
 from core.phases.evaluate_evidence import Evidence, choose
-from core.scope import Scope, ScopeResult, fit_scope, grain_of, measure
+from core.scope import Scope, fit_scope, grain_of, measure
 from core.storage import Array
+from core.verdict_rule import voting
+
+Votes = NDArray[np.bool_]  # one per clip of the run
 
 
 def scope_of(evidence: Evidence) -> tuple[Scope, Array]:
@@ -21,32 +24,51 @@ def scope_of(evidence: Evidence) -> tuple[Scope, Array]:
 
 def verdict_results(evidence: Evidence, scope: Scope, fine: Array) -> dict[str, Any]:
     """Return the song rule of every detector, which of them decides, and how many clips the scope leaves out."""
+    outside = _outside(evidence, scope, fine)
+    votes = _votes(evidence, outside)
     return {
         "detector": evidence.best(),
         "unit": "songs",
         "max_error": evidence.settings.max_error,
         "hop_seconds": min(evidence.config.detect.hop_seconds, evidence.config.audio.seconds),
         "max_outside": evidence.config.detect.max_outside,
-        "models": {name: _song_rule(evidence, name) for name in DETECTORS},
+        "models": {name: _song_rule(evidence, name, votes) for name in DETECTORS},
         "scope": {
-            split: _outside([measure(scope, grain_of(one)) for one in evidence.of(split, fine)])
+            split: {"n": len(own := evidence.of(split, outside)), "outside": int(own.sum())}
             for split in ("val", "test")
         },
     }
 
 
-def _song_rule(evidence: Evidence, name: str) -> dict[str, Any]:
+def _outside(evidence: Evidence, scope: Scope, fine: Array) -> Votes:
+    """Return which validation and test clips are out of scope."""
+    chosen = evidence.splits != "train"  # the scope is made of these
+    found = [bool(kept and measure(scope, grain_of(one)).reason) for kept, one in zip(chosen, fine, strict=True)]
+    return np.array(found)
+
+
+def _votes(evidence: Evidence, outside: Votes) -> Votes:
+    """Return which clips have a vote in their song, as windows have it in a file (`core.verdict_rule.voting`)."""
+    votes = np.zeros(len(outside), bool)
+    for song in np.unique(evidence.groups):
+        own = evidence.groups == song
+        votes[own] = voting(outside[own].tolist(), evidence.config.detect.max_outside)
+    return votes
+
+
+def _song_rule(evidence: Evidence, name: str, votes: Votes) -> dict[str, Any]:
     """Return a detector's temperature, fitted on validation clips, and its limits, chosen on validation songs.
 
-    A song's score is the mean of its clips' log-odds over the temperature, as a probability.
+    A song's score is the mean of its clips' log-odds over the temperature, as a probability. Clips and songs out of
+    scope are left out: no verdict rests on them.
     """
     settings, val = evidence.settings, "val"
     temperature = calibration.fit_temperature(
         evidence.of(val, evidence.labels), evidence.of(val, evidence.probabilities[name])
     )
-    known = _songs(evidence, val, name, temperature)
+    known = _songs(evidence, val, name, temperature, votes)
     band = calibration.uncertain_band(known.labels, known.probabilities, settings.max_error)
-    test = _songs(evidence, "test", name, temperature)
+    test = _songs(evidence, "test", name, temperature, votes)
     found = calibration.band_result(*_three(test), band, settings.bootstraps, settings.confidence, seed=0)
     return {
         "temperature": temperature,
@@ -58,17 +80,15 @@ def _song_rule(evidence: Evidence, name: str) -> dict[str, Any]:
     }
 
 
-def _songs(evidence: Evidence, split: str, name: str, temperature: float) -> thresholds.SongScores:
-    """Return the calibrated score of every song of a split."""
+def _songs(evidence: Evidence, split: str, name: str, temperature: float, votes: Votes) -> thresholds.SongScores:
+    """Return the calibrated score of every song of a split that is in scope; of all where no class may be missing."""
+    heard, labels = evidence.of(split, votes), evidence.of(split, evidence.labels)
+    if len(np.unique(labels[heard])) < len(np.unique(labels)):  # a handful of songs
+        heard = np.ones_like(heard)
     arrays = (evidence.probabilities[name], evidence.labels, evidence.groups)
-    songs = thresholds.song_scores(*(evidence.of(split, values) for values in arrays))
+    songs = thresholds.song_scores(*(evidence.of(split, values)[heard] for values in arrays))
     return songs._replace(probabilities=calibration.apply_temperature(songs.probabilities, temperature))
 
 
 def _three(songs: thresholds.SongScores) -> tuple[Array, Array, Array]:
     return songs.labels, songs.probabilities, songs.groups
-
-
-def _outside(found: Sequence[ScopeResult]) -> dict[str, Any]:
-    """Return how many clips count as out of scope."""
-    return {"n": len(found), "outside": int(np.sum([bool(one.reason) for one in found]))}
