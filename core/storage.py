@@ -60,6 +60,32 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def replace_folder(made: Path, folder: Path) -> None:
+    """Put a finished folder in the place of another, or where none is; both lie on one disk.
+
+    A kill leaves the old folder or the new one, whole. No system exchanges two folders at once everywhere: between two
+    renames neither is in its place, and a kill just then is mended by `mend_folder`.
+    """
+    mend_folder(folder)
+    if folder.exists():
+        folder.rename(_aside(folder))
+    made.rename(folder)
+    _sync_folder(folder.parent)
+    shutil.rmtree(_aside(folder), ignore_errors=True)
+
+
+def mend_folder(folder: Path) -> None:
+    """Put back the folder that a killed `replace_folder` had moved aside, or delete it when the new one is there."""
+    if folder.exists():
+        shutil.rmtree(_aside(folder), ignore_errors=True)
+    elif _aside(folder).exists():
+        _aside(folder).rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.replaced")
+
+
 def delete(path: Path) -> None:
     """Delete a file if it is there and can be; what then stands in the way is named when something is written there."""
     with contextlib.suppress(OSError):

@@ -76,17 +76,17 @@ def ship(run: Run, folder: Path) -> Run:
     ArtifactError : the run is not evaluated, is a demo or itself a shipped one, or is too large to ship.
     ConfigError : the folder holds something else.
     """
+    folder = folder.absolute()
+    storage.mend_folder(folder)
     _check(run, folder)
-    partial = folder.absolute().with_name(f".{folder.name}.partial")
+    partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         made, work = Run(partial / folder.name), Run(partial / "work" / folder.name)
         _write(run, made, work)
         _check_size(made)
         _check_texts(run, made)
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.folder.rename(folder)
+        storage.replace_folder(made.folder, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Run(folder)

@@ -1,8 +1,13 @@
 """The run that ships is small, silent about the machine that made it, and answers as the run it was made from."""
 
+import itertools
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +15,7 @@ import pytest
 import torch
 
 from core import checkpoints, storage
-from core.artifacts import DETECTORS, PREDICTION_COLUMNS, Run
+from core.artifacts import DETECTORS, PREDICTION_COLUMNS, ROOT, Run
 from core.audio import SUFFIXES
 from core.data import Place
 from core.detector import CHECKPOINTS, Detector
@@ -168,3 +173,63 @@ def test_a_folder_with_something_else_is_left_alone(finished: Run, tmp_path: Pat
     with pytest.raises(ConfigError, match="something else"):
         ship.ship(finished, tmp_path)
     assert (tmp_path / "letters").read_text(encoding="utf-8") == "mine"
+
+
+STEPS = 12
+REPLACE = """
+import os, signal, sys
+from pathlib import Path
+from core import storage
+
+def replace(place, steps):
+    def count(event, _arguments):
+        nonlocal steps
+        if event in ("os.rename", "os.remove", "os.rmdir"):
+            steps -= 1
+            if steps == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    storage.replace_folder(place / "made", place / "pretrained")
+    os._exit(0)
+
+for step in range(1, int(sys.argv[2]) + 1):
+    child = os.fork() or replace(Path(sys.argv[1], str(step)), step)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process cannot be killed at a chosen step elsewhere")
+def test_killed_at_any_step_of_the_replacement_one_of_both_is_there_and_whole(tmp_path: Path) -> None:
+    files = {"run.json", "results/a.json", "results/b.json"}
+    for place, name, file in itertools.product(range(1, STEPS + 1), ("made", "pretrained"), files):
+        storage.write_json(tmp_path / str(place) / name / file, name)
+    command = [sys.executable, "-c", REPLACE, tmp_path, str(STEPS)]
+    ended = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    killed = ended.count(str(-signal.SIGKILL))
+    assert ended == [str(-signal.SIGKILL)] * killed + ["0"] * (STEPS - killed)
+    assert 5 < killed < STEPS
+    found = []
+    for place in (tmp_path / str(step) for step in range(1, STEPS + 1)):
+        storage.mend_folder(folder := place / "pretrained")
+        texts = {path.relative_to(folder).as_posix(): storage.read_json(path, "") for path in folder.rglob("*.json")}
+        assert set(texts) == files
+        assert len(set(texts.values())) == 1
+        assert {path.name for path in place.iterdir()} <= {"made", "pretrained"}
+        found.append(texts["run.json"])
+    assert found == ["pretrained"] * 2 + ["made"] * (STEPS - 2)
+
+
+def test_a_run_that_a_kill_had_moved_aside_is_back_before_anything_else(
+    shipped: Run, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(shipped.folder, tmp_path / ".pretrained.replaced")
+    monkeypatch.setattr(ship, "_write", fail)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        ship.ship(finished, tmp_path / "pretrained")
+    assert Run(tmp_path / "pretrained").read_results() == shipped.read_results()
+    assert [path.name for path in tmp_path.iterdir()] == ["pretrained"]
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError("in the middle")
