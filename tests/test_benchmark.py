@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from core import storage
+from core.artifacts import Run
 from core.device import peak_memory_mb
 from core.errors import AudioError
 from core.estimate import Estimate
 from core.models import build
 from core.pipeline import NAMES
-from scripts import benchmark, benchmark_models, benchmark_rounds
+from scripts import benchmark, benchmark_detect, benchmark_models, benchmark_read, benchmark_rounds
 from scripts.benchmark import FEWEST_CLIPS, Options, Outcome, main
 from scripts.benchmark_rounds import Row, StepError, Worker
 from tests import invented_run
@@ -61,7 +62,7 @@ def agreements(rows: list[Row]) -> list[float]:
 @pytest.mark.usefixtures("here")
 def test_a_clip_read_our_way_is_the_clip_librosa_reads() -> None:
     rows = rows_of(benchmark.read(Options(rounds=1, clips=12)))
-    assert len(agreements(rows)) == len(benchmark.KINDS)
+    assert len(agreements(rows)) == len(benchmark_read.KINDS)
     assert max(agreements(rows)) <= 1e-3
 
 
@@ -79,6 +80,20 @@ def test_memory_is_measured_on_a_quarter_and_on_the_whole_and_nothing_is_left_be
 
 
 @pytest.mark.usefixtures("here")
+def test_a_scan_is_timed_beside_the_loop_whose_answers_it_gives(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(finished.folder.parent))
+    for name, size in {"TIMED": 10, "FEW": 2, "MANY": 3, "SONGS": 1, "SONG_SECONDS": 12}.items():
+        monkeypatch.setattr(benchmark_detect, name, size)
+    commands: list[str] = []
+    monkeypatch.setattr(benchmark_detect, "seconds_of", lambda words, run: commands.append(words[1]) or 0.5)
+    outcome = benchmark.detect(Options(rounds=1, run="finished"))
+    assert agreements(rows_of(outcome)) == [0]
+    assert commands.count("scripts.detect") == 2
+    compile(benchmark_detect.PLAIN_LOOP, "", "exec")
+    assert "Run finished. Ours: 4.0 files per second" in outcome.remarks[0]
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("kind", ["cnn", "autoencoder"])
 def test_a_model_in_our_precision_answers_as_the_plain_one(kind: str) -> None:
     rows = benchmark_models.convolutional(kind, batch_size=4, rounds=1)
@@ -88,7 +103,7 @@ def test_a_model_in_our_precision_answers_as_the_plain_one(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["cnn", "autoencoder"])
 def test_the_plain_model_is_the_same_network(kind: str) -> None:
-    plain, ours = benchmark_models.PLAIN_MODELS[kind](), build(kind, benchmark.CONFIG)
+    plain, ours = benchmark_models.PLAIN_MODELS[kind](), build(kind, benchmark_models.CONFIG)
     with torch.no_grad():
         for weight, source in zip(ours.parameters(), plain.parameters(), strict=True):
             weight.copy_(source)
