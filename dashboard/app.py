@@ -10,7 +10,7 @@ if str(ROOT) not in sys.path:  # plain `streamlit run` puts only this file's fol
 import streamlit as st  # noqa: E402
 
 from core.errors import DetectorError  # noqa: E402
-from dashboard import components, data, selection  # noqa: E402
+from dashboard import address, components, data, selection  # noqa: E402
 
 PAGES = ROOT / "pages"
 NAVIGATION = {
@@ -34,14 +34,22 @@ page = st.navigation(
         for name, icon in NAVIGATION.items()
     ]
 )
+address.opened(page.url_path)
 try:
     components.choose_run()
     selection.keep()
-    components.selected_clip()
+    beside, notes = st.sidebar.container(), st.container()
     if data.is_demo(data.current_run()):
         components.demo_notice()
     if data.current_run().shipped:
         components.shipped_notice()
-    page.run()
+    try:
+        page.run()
+    finally:  # pages may stop early, and may select
+        selection.keep()
+        with beside:
+            components.selected_clip()
+        with notes:
+            address.say()
 except DetectorError as error:
     components.show_error(error)

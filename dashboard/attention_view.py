@@ -6,6 +6,7 @@ import streamlit as st
 from core.artifacts import Run
 from core.storage import Array
 from dashboard import (
+    address,
     attention,
     attention_figures,
     attention_maps,
@@ -205,10 +206,10 @@ def clip_map(run: Run, row: int, every: pd.DataFrame, results: Results) -> None:
 
 def _choice(label: str, choices: dict[str, str], key: str) -> str:
     """Let the reader choose one of a few; the address keeps it."""
-    return st.segmented_control(
-        label, list(choices), default=next(iter(choices)), required=True, key=key,
-        format_func=lambda name: choices[name], bind="query-params", persist_state="session",
-    )  # fmt: skip
+    chosen: str = st.segmented_control(
+        label, default=next(iter(choices)), required=True, persist_state="session", **address.choice(key, choices)
+    )
+    return chosen
 
 
 def _map(run: Run, row: int, maps: Maps, own: Array, scale: str) -> None:

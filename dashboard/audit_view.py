@@ -70,31 +70,26 @@ ROW, MOST = 35, 320  # pixels of a table's row, and of the list
 def threshold(run: Run, model: Model, split: str) -> float:
     """Let the reader move a detector's threshold, the same one as on the Models page; the address keeps it."""
     found = models_operating.answers(run, model.key, split, model.threshold)
-    held = f"threshold-{run.name}-{model.key}"
-    if "threshold-asked" not in st.session_state:  # the address is read once; from then on it follows
-        st.session_state["threshold-asked"] = True
-        st.session_state[held] = models_operating.asked(st.query_params.get("thr"))
-    asked = st.session_state.get(held)
-    now = found.chosen if asked is None else found.place(asked)
+    key = f"threshold-{run.name}-{model.key}"
+    held = models_operating.held(key, found)
+    now = found.chosen if held is None else found.place(held)
 
     def hold(place: int) -> None:
-        st.session_state[held] = None if place == found.chosen else found.thresholds[place]
+        st.session_state[key] = None if place == found.chosen else found.thresholds[place]
 
     st.session_state["audit-cut"] = now
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.select_slider(
             f"{model.name}: from this score on, a clip is called AI", range(len(found.thresholds)), key="audit-cut",
-            format_func=found.label, on_change=lambda: hold(st.session_state["audit-cut"]), width=480,
+            format_func=lambda place: found.label(place, held), width=480,
+            on_change=lambda: hold(st.session_state["audit-cut"]),
         )  # fmt: skip
         st.button(
             f"Validation threshold ({models_operating.shown(model.threshold)})", icon=":material/undo:", shortcut="V",
             key="validation", disabled=now == found.chosen, on_click=hold, args=(found.chosen,),
         )  # fmt: skip
-    if now == found.chosen:
-        st.query_params.pop("thr", None)
-    else:
-        st.query_params["thr"] = repr(found.thresholds[now])
-    return found.thresholds[now]
+    models_operating.keep(held)
+    return found.thresholds[now] if held is None else held
 
 
 def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ def reconstruction(run: Run, clip: pd.Series) -> None:
     row, config = int(clip["row"]), run.read_description()[1]
     original = clips.array(run, run.log_mel, row, "explain").astype(np.float32)
     rebuilt = clips.array(run, run.reconstructions, row, "explain").astype(np.float32)
-    st.subheader("What the autoencoder keeps of it", anchor=False)
+    st.header("What the autoencoder keeps of it", anchor=False)
     beside(original, rebuilt, config, "picture")
     st.caption(
         f"Reconstruction error {clip['reconstruction_error']:.3f} (squared deviations of the training clips). "
@@ -67,7 +67,7 @@ def artefacts(run: Run, clip: pd.Series) -> None:
         f"log-odds of AI {moved.sum():+.2f} against the mean human training clip: "
         f"{lines.sum():+.2f} from its {LINE_COUNT:,} lines, {grain.sum():+.2f} from its grain"
     )
-    st.subheader("What the fine spectrum hears in it", anchor=False)
+    st.header("What the fine spectrum hears in it", anchor=False)
     st.markdown(
         f"**Residual spectrum over {config.audio.seconds:g} seconds** · marked: "
         f"the {STRONGEST} lines that moved the score most"

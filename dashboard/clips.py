@@ -13,7 +13,7 @@ from core import storage
 from core.artifacts import CLIP_COLUMNS, DETECTORS, LABELS, Run
 from core.errors import ArtifactError, printable
 from dashboard import data
-from dashboard.results import Results
+from dashboard.results import Model
 
 FACTS = ("song", "source", "split", "native_rate", "seconds", "format", "warnings")
 
@@ -91,9 +91,8 @@ def of_split(clips: pd.DataFrame, split: str) -> pd.DataFrame:
     return clips[clips["split"] == split]
 
 
-def sentence(clip: pd.Series, results: Results) -> str:
-    """Say what the headline detector made of a clip, as plain text."""
-    model = results.headline
+def sentence(clip: pd.Series, model: Model) -> str:
+    """Say what a detector made of a clip, as plain text."""
     truth = {"human": "Human", "ai": "AI"}[clip["label"]]
     called = {"human": "human", "ai": "AI"}[clip[f"call_{model.key}"]]
     return f"{truth}; {model.name} calls it {called} ({clip[f'p_{model.key}']:.3f}, AI from {model.threshold:.3g})"

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from core.artifacts import Run
 from core.errors import DetectorError, printable
-from dashboard import data, selection, theme
+from dashboard import address, data, selection, theme
 from dashboard.data import PhaseState
 from dashboard.sentences import duration
 
@@ -22,22 +21,23 @@ def choose_run() -> None:
     asked = st.query_params.get("run", names[0])
     if st.session_state.get("run") not in names:
         st.session_state["run"] = asked if asked in names else names[0]
-        if asked not in names:
-            with st.sidebar:
-                st.caption(f"There is no run of the name the address asks for; this is the newest of {len(names)}.")
+    address.offer("run", {name: name for name in names})
     st.sidebar.selectbox("Run", names, key="run", help="A folder under artifacts/: one data set, one configuration.")
     st.query_params["run"] = st.session_state["run"]
 
 
 def selected_clip() -> None:
-    """Show in the sidebar which clip is selected, on every page, with the way to it."""
-    path = selection.path()
+    """Show which clip is selected, on every page in the sidebar, with the way to it."""
+    path, run = selection.path(), data.current_run()
+    found, name = data.has_clip(run, path), printable(path.rsplit("/", 1)[-1], NAME_SHOWN)
+    for asked in address.asked(selection.KEY):
+        if not data.has_clip(run, asked):
+            address.miss(selection.KEY, asked, name if path and found else "no clip")
     if not path:
         return
-    found = data.has_clip(data.current_run(), path)
-    with st.sidebar.container(border=True, gap="xsmall"):
+    with st.container(border=True, gap="xsmall"):
         st.caption("Selected clip" if found else "This run has no clip of the name the address asks for")
-        st.text(printable(path.rsplit("/", 1)[-1], NAME_SHOWN))
+        st.text(name)
         with st.container(horizontal=True, vertical_alignment="center"):
             if found:
                 st.page_link("../pages/clips.py", label="Open", icon=":material/library_music:")
@@ -90,9 +90,7 @@ def show_phases(phases: Sequence[PhaseState]) -> None:
         }
         for phase in phases
     ]
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, alt="The phases of this run, their state, time, memory and device"
-    )
+    st.dataframe(rows, hide_index=True, alt="The phases of this run, their state, time, memory and device")
 
 
 def show_outdated(run: Run) -> None:
@@ -109,4 +107,4 @@ def show_skipped(rows: Sequence[dict[str, str]], limit: int) -> None:
     columns = {"path": "File", "reason": "Reason", "explanation": "Explanation"}
     shown = [{title: printable(row[name]) for name, title in columns.items()} for row in rows[:limit]]
     st.caption(f"{len(shown):,} of {len(rows):,} files, in full in skipped.csv")
-    st.dataframe(pd.DataFrame(shown), hide_index=True, alt="Files that were left out, and why")
+    st.dataframe(shown, hide_index=True, alt="Files that were left out, and why")

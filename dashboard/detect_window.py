@@ -37,7 +37,7 @@ def show(run: Run, given: Given, window: Window) -> Evidence:
     config = run.read_description()[1]
     with st.spinner("Looking into the models …"):
         found = detect_models.evidence(run, given, window)
-    st.subheader(f"The window {detect_words.span(window)}", anchor=False)
+    st.header(f"The window {detect_words.span(window)}", anchor=False)
     if window.note:
         st.caption("It is silent, so it does not count." if window.note == "silent" else f"{window.note.capitalize()}.")
     near = _near(run, found)
@@ -154,7 +154,7 @@ def _place(run: Run, found: Evidence) -> None:
 def stress(run: Run, given: Given, window: Window, found: Evidence) -> None:
     """Let the reader change the window's sound and see how the detectors' answers move."""
     config = run.read_description()[1]
-    st.subheader("Stress test", anchor=False)
+    st.header("Stress test", anchor=False)
     st.caption("Change the sound of this window as a listener's player, app or phone might: do the answers hold?")
     kind = st.segmented_control(
         "Change", list(CHANGES), format_func=lambda kind: CHANGES[kind].title, key="detect-change"

@@ -14,14 +14,15 @@ from core.artifacts import LABELS, Run
 from core.errors import ArtifactError
 
 TITLES = {
+    "hybrid": "Hybrid",
     "ae": "Autoencoder",
     "transformer_frozen": "Transformer, frozen",
     "transformer_finetuned": "Transformer, fine-tuned",
-    "hybrid": "Hybrid",
     "three_way": "Three-way fusion",
 }
 QUERIES = 1000  # clips whose neighbours are counted: more make the page slow, not the share surer
 BLOCK = 256  # of them at a time
+NEIGHBOURS, MOST_NEIGHBOURS = 10, 50  # shown of one clip
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from core import operating_points
 from core.artifacts import LABELS, Run
 from core.config import EvaluationConfig
 from core.operating_points import OUT_OF_REACH, Curves, Floats, Ints, OperatingPoint
-from dashboard import clips
+from dashboard import address, clips
 
 CELLS = {  # by the name an address has for it: label, and what it is called
     "tn": ("human", "human"),
@@ -160,7 +160,33 @@ def asked(value: str | None) -> float | None:
         number = float(value or "")
     except ValueError:
         return None
-    return min(number, OUT_OF_REACH) if number >= 0 else None  # not so for NaN
+    return number if 0 <= number <= OUT_OF_REACH else None  # not so for NaN
+
+
+def held(key: str, found: Answers) -> float | None:
+    """Return the threshold that the reader or the address has set, or None where it is that of validation.
+
+    Parameters
+    ----------
+    key : under which the session holds it, the same on every page.
+    """
+    if "threshold-asked" not in st.session_state:  # the address is read once; from then on it follows
+        st.session_state["threshold-asked"] = True
+        st.session_state[key] = asked(st.query_params.get("thr"))
+    threshold: float | None = st.session_state.get(key)
+    now = found.thresholds[found.chosen] if threshold is None else threshold
+    for value in address.asked("thr"):
+        if asked(value) is None:
+            address.miss("thr", value, shown(now))
+    return None if threshold is None or found.place(threshold) == found.chosen else threshold
+
+
+def keep(threshold: float | None) -> None:
+    """Keep a threshold in the address, or none where it is that of validation."""
+    if threshold is None:
+        st.query_params.pop("thr", None)
+    else:
+        st.query_params["thr"] = repr(threshold)
 
 
 # The clips behind a number

@@ -1,5 +1,6 @@
 """A detector at a threshold that the reader moves: everything here follows the slider, and nothing else runs (U5)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -8,13 +9,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.artifacts import Run
 from core.operating_points import OperatingPoint
-from dashboard import clip_view, models_figures, models_operating, models_tables, selection, theme
+from dashboard import address, clip_view, models_figures, models_operating, models_tables, selection, theme
 from dashboard.models_figures import Trace
 from dashboard.models_operating import CELLS, Answers, shown
 from dashboard.results import Estimate, Model, Results
 from dashboard.sentences import counted, percent, span, verdict_from
 
 ONLY = ("first", "second")  # lists of the clips that only this one of two detectors calls AI
+CELL = "fp"  # whose clips are listed until another is pressed
 ROWS = {"human": ("tn", "fp"), "ai": ("fn", "tp")}  # of the confusion matrix
 ROW, MOST = 35, 286  # pixels of a table's row, and of the table
 
@@ -72,18 +74,11 @@ def show(asked: Asked, below: DeltaGenerator) -> None:
 def _choose(asked: Asked) -> tuple[int, float]:
     """Let the reader move the threshold; return its place and itself, and keep it in the address."""
     key, found = f"threshold-{asked.run.name}-{asked.model.key}", asked.answers
-    if "threshold-asked" not in st.session_state:  # the address is read once; from then on it follows
-        st.session_state["threshold-asked"] = True
-        st.session_state[key] = models_operating.asked(st.query_params.get("thr"))
-        st.session_state["cell"] = st.query_params.get("cell", "")
-    held = st.session_state.get(key)
+    held = models_operating.held(key, found)
     now = found.chosen if held is None else found.place(held)
     _slider(found, key, now)
-    if held is None or now == found.chosen:
-        st.query_params.pop("thr", None)
-        return now, found.thresholds[now]
-    st.query_params["thr"] = repr(held)
-    return now, held
+    models_operating.keep(held)
+    return now, found.thresholds[now] if held is None else held
 
 
 def _slider(found: Answers, key: str, now: int) -> None:
@@ -154,8 +149,7 @@ def _cells(asked: Asked, point: OperatingPoint) -> None:
     rows = {models_tables.row_heading(label, point): cells for label, cells in ROWS.items()}
     if asked.other:
         rows["The two disagree: called AI only by"] = ONLY
-    pressed = st.session_state.get("cell")
-    cell = pressed if pressed in {name for names in rows.values() for name in names} else "fp"
+    cell = _cell([name for names in rows.values() for name in names])
     with st.container(gap="xsmall"):
         for heading, names in rows.items():
             st.caption(heading)
@@ -166,7 +160,20 @@ def _cells(asked: Asked, point: OperatingPoint) -> None:
                     type="primary" if name == cell else "secondary", help=_heading(asked, point, name),
                 )  # fmt: skip
     _clips(asked, point, cell)
-    st.query_params["cell"] = cell
+
+
+def _cell(names: Sequence[str]) -> str:
+    """Return the list that was pressed or that the address asks for, else the accused; the address keeps what was."""
+    pressed = st.session_state.setdefault("cell", st.query_params.get("cell", ""))
+    if pressed in names:
+        st.query_params["cell"] = pressed
+    else:
+        st.query_params.pop("cell", None)
+    cell: str = pressed if pressed in names else CELL
+    for value in address.asked("cell"):
+        if value not in names:
+            address.miss("cell", value, cell)
+    return cell
 
 
 def _press(cell: str) -> None:
@@ -229,7 +236,7 @@ def _curves(asked: Asked, now: int, point: OperatingPoint) -> None:
         "Precision and recall": models_figures.precision_recall(first, second, sizes[1] / point.n),
         "DET": models_figures.det(first, second, min(sizes)),
     }
-    st.subheader(f"All thresholds, {sizes[0]} human and {sizes[1]} AI {models_tables.SPLIT_WORDS[split]}", anchor=False)
+    st.header(f"All thresholds, {sizes[0]} human and {sizes[1]} AI {models_tables.SPLIT_WORDS[split]}", anchor=False)
     for column, (title, picture) in zip(st.columns(3, gap="medium"), pictures.items(), strict=True):
         with column:
             st.markdown(f"**{title}**")
@@ -249,7 +256,7 @@ def _figures(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> Non
     if asked.other and asked.rival:
         title = f"{asked.other.name} from {shown(asked.other.threshold)} (validation)"
         points[title] = models_operating.point(asked.rival, asked.other.threshold)
-    st.subheader("Every figure", anchor=False)
+    st.header("Every figure", anchor=False)
     st.table(
         pd.DataFrame(models_tables.point_rows(points)), hide_index=True, border="horizontal",
         alt=f"Accuracy, precision, recall, F1 and error rates of {asked.model.name}, with intervals",

@@ -21,6 +21,7 @@ MISSING = {  # what makes a part that is not there
 KNOWN = {"files": "facts about files", "heard": "facts about sound as given"}
 ERRORS, AREA = "Both error rates", "AUC"
 CALLED = "Called AI"
+SOURCES_BY, CHANGES_BY = ({name: name for name in names} for names in ((CALLED, AREA), (ERRORS, AREA)))
 LEVELS = ((0.95, "very well"), (0.85, "well"), (0.7, "fairly well"), (0.5, "poorly"))  # by the lower end of the AUC
 BROKEN = 0.5  # share of a class called wrongly from which a change defeats a threshold
 

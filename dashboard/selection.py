@@ -1,15 +1,24 @@
-"""The one selected clip, the same on every page; its address opens it again (SPEC U10). A clip's id is its path."""
+"""The one selected clip and detector, the same on every page; the address opens them again (SPEC U10).
+
+A clip's id is its path.
+"""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
-KEY = "clip"
+from dashboard import address
+from dashboard.results import Model, Results
+
+if TYPE_CHECKING:  # every page needs this module, the first one no pandas: it takes a third of a second to load
+    import pandas as pd
+
+KEY, MODEL = "clip", "model"
 
 
 def keep() -> None:
-    """Carry the selection from page to page: into the session from the address, and back. Call once per script run."""
+    """Carry the selection from page to page: into the session from the address, and back (before a page and after)."""
     asked = st.query_params.get(KEY, "")
     if KEY not in st.session_state:
         st.session_state[KEY] = asked
@@ -34,10 +43,24 @@ def path() -> str:
     return str(st.session_state.get(KEY, ""))
 
 
-def clip(clips: pd.DataFrame) -> pd.Series | None:
+def clip(clips: "pd.DataFrame") -> "pd.Series | None":
     """Return the selected clip's row of `clips`, or None when nothing is selected or the clip is not among them."""
     found = clips.index[clips["path"] == path()]
     return clips.loc[found[0]] if len(found) else None
+
+
+def detector(results: Results, label: str = "Detector", width: int = 200) -> Model:
+    """Let the reader choose a detector for every page; before that it is the one of the headline."""
+    models = {model.key: model for model in results.models}
+    names = {key: model.name for key, model in models.items()}
+    key: str = st.selectbox(label, width=width, persist_state="session", **address.choice(MODEL, names))
+    return models[key]
+
+
+def detector_chosen(results: Results) -> Model:
+    """Return the detector chosen on another page or by the address, on pages where none can be chosen."""
+    key, names = st.session_state.get(MODEL), address.asked(MODEL)
+    return next((model for model in results.models if model.key == key or model.name in names), results.headline)
 
 
 def chosen(rows: Sequence[int], paths: Sequence[str]) -> str:

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from dashboard import attention, attention_view, clip_view, clips, data, selection, sentences
+from dashboard import address, attention, attention_view, clip_view, clips, data, selection, sentences
+
+VIEWS = ["Hybrid", "Three-way fusion", "Transformer", "In words"]
 
 run = data.current_run()
 st.title("Attention", anchor=False)
 results = data.results(run)
-found, every = attention.read(run, results), clips.table(run)
+found, every = attention.read(run), clips.table(run)
 tables = {key: attention.table(run, every, key) for key in found.fusions}
 tests = {key: clips.of_split(table, "test") for key, table in tables.items()}
 hybrid, three_way = found.fusions["hybrid"], found.fusions["three_way"]
@@ -16,9 +18,8 @@ st.caption(
     f"Run {sentences.literal(run.name)} · {sentences.counted(results.headline.n, 'test clip')} from "
     f"{sentences.counted(results.headline.songs, 'song')} that no detector was trained on"
 )
-both, three, encoder, words = st.tabs(
-    ["Hybrid", "Three-way fusion", "Transformer", "In words"], key="view", on_change="rerun", bind="query-params"
-)
+address.offer("view", {view: view for view in VIEWS})
+both, three, encoder, words = st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params")
 if both.open:
     with both:
         attention_view.weight_and_effect(hybrid, tests["hybrid"])
@@ -54,9 +55,9 @@ if words.open:
 
 row, why = attention.shown_row(selection.path(), every)
 clip = every.iloc[row]
-st.subheader("One clip", anchor=False)
+st.header("One clip", anchor=False)
 st.caption(f"{why}: {sentences.literal(clip['path'])}")
-st.text(clips.sentence(clip, results))
+st.text(clips.sentence(clip, selection.detector_chosen(results)))
 attention_view.clip_map(run, row, every, results)
 left, right = st.columns(2, gap="large")
 with left:

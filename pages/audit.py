@@ -4,7 +4,18 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import audit_export, audit_lists, audit_triage, audit_view, clip_view, clips, data, selection, sentences
+from dashboard import (
+    address,
+    audit_export,
+    audit_lists,
+    audit_triage,
+    audit_view,
+    clip_view,
+    clips,
+    data,
+    selection,
+    sentences,
+)
 
 ANY = "All sources"
 
@@ -18,22 +29,12 @@ every = clips.table(run)
 
 # Which list
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    key = st.selectbox(
-        "Detector", list(names), list(names).index("hybrid") if "hybrid" in names else 0, width=180,
-        format_func=names.__getitem__, key="model", bind="query-params", persist_state="session",
-    )  # fmt: skip
-    kind = st.selectbox(
-        audit_view.LIST, list(audit_lists.LISTS), format_func=audit_lists.LISTS.__getitem__, width=275,
-        key="errors", bind="query-params",
-    )  # fmt: skip
-    split = st.selectbox(
-        "Split", ["test", "val", "train"], format_func=sentences.SPLIT_NAMES.__getitem__, width=120,
-        key="audit_split", bind="query-params",
-    )  # fmt: skip
-    source = st.selectbox(
-        "Source", [ANY, *sorted(set(clips.of_split(every, split)["source"]))], width=160, key="audit_source",
-        bind="query-params",
-    )  # fmt: skip
+    key = selection.detector(results, width=180).key
+    kind = st.selectbox(audit_view.LIST, width=275, **address.choice("errors", audit_lists.LISTS))
+    splits = {split: sentences.SPLIT_NAMES[split] for split in ("test", "val", "train")}
+    split = st.selectbox("Split", width=120, **address.choice("audit_split", splits))
+    sources = {source: source for source in (ANY, *sorted(set(clips.of_split(every, split)["source"])))}
+    source = st.selectbox("Source", width=160, **address.choice("audit_source", sources))
 
 threshold = audit_view.threshold(run, models[key], split)
 results = audit_lists.with_threshold(results, key, threshold)
@@ -43,10 +44,8 @@ st.markdown(audit_lists.summary(tested, models[key], split, threshold))
 among = tested if source == ANY else tested[tested["source"] == source]
 chosen = audit_lists.listed(among, kind)
 paths = chosen["path"].tolist()
-on_screen = audit_triage.place(selection.path(), paths, (run.name, key, kind, split, source))
-if on_screen != selection.path():
-    selection.select(on_screen)
-    st.rerun()
+selected = selection.path() if selection.clip(every) is not None else ""
+selection.select(audit_triage.place(selected, paths, (run.name, key, kind, split, source)))
 clip = selection.clip(every)
 
 # One clip at a time
@@ -68,7 +67,7 @@ else:
     audit_view.listen()
 
 # The whole list, and where it comes from
-st.subheader(audit_lists.LISTS[kind], anchor=False)
+st.header(audit_lists.LISTS[kind], anchor=False)
 with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(f"{len(chosen):,} of {sentences.counted(len(among), 'clip')}", width="stretch")
     st.download_button(
@@ -84,6 +83,6 @@ if paths:
         f"{len(chosen)} of {len(among)} clips: {audit_lists.LISTS[kind]}",
         audit_view.height(len(chosen)),
     )  # fmt: skip
-st.subheader(f"Errors of {names[key]} by source", anchor=False)
+st.header(f"Errors of {names[key]} by source", anchor=False)
 st.caption(f"{tested['wrong'].sum():,} of {sentences.counted(len(tested), 'clip')} wrong")
 audit_view.sources(audit_lists.by_source(tested))

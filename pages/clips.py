@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import clip_evidence, clip_view, clips, data, selection, sentences, theme
+from dashboard import address, clip_evidence, clip_view, clips, data, selection, sentences, theme
 from dashboard.clip_filter import VERDICTS, ClipFilter, shown
 
 run = data.current_run()
@@ -13,17 +13,13 @@ names = {model.key: model.name for model in results.models}
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     splits = st.pills(
-        "Split", sentences.SPLIT_NAMES, selection_mode="multi", default=["test"], key="split", bind="query-params",
-        format_func=sentences.SPLIT_NAMES.__getitem__,
-    )  # fmt: skip
-    label = st.segmented_control(
-        "Class", theme.NAMES, format_func=theme.labelled, key="class", bind="query-params", persist_state="session"
+        "Split", selection_mode="multi", default=["test"], **address.choice("split", sentences.SPLIT_NAMES)
     )
-    model = st.selectbox(
-        "Detector", names, format_func=names.__getitem__, key="model", bind="query-params", width=200,
-        persist_state="session",
-    )  # fmt: skip
-    verdict = st.segmented_control("Its verdict", VERDICTS, default="all", key="verdict", bind="query-params")
+    classes = {label: theme.labelled(label) for label in theme.NAMES}
+    label = st.segmented_control("Class", persist_state="session", **address.choice("class", classes))
+    model = selection.detector(results).key
+    verdicts = address.choice("verdict", {verdict: verdict for verdict in VERDICTS})
+    verdict = st.segmented_control("Its verdict", default="all", **verdicts)
     sources = st.multiselect("Sources", sorted(set(every["source"])), key="sources", width=240, placeholder="all")
     text = st.text_input("File name contains", key="text", width=200)
 
@@ -38,9 +34,9 @@ st.caption("Scores: probability of AI. Choose a row; a click on a column's title
 clip = selection.clip(every)
 if clip is None:
     st.info("Choose a clip in the table: it is then the selected one on every page.", icon=":material/touch_app:")
-    st.stop()
-st.subheader("The selected clip", anchor=False)
-clip_view.show(run, clip, results, "clips")
-clip_evidence.fusion(clip)
-clip_evidence.reconstruction(run, clip)
-clip_evidence.artefacts(run, clip)
+else:
+    st.header("The selected clip", anchor=False)
+    clip_view.show(run, clip, results, "clips")
+    clip_evidence.fusion(clip)
+    clip_evidence.reconstruction(run, clip)
+    clip_evidence.artefacts(run, clip)

@@ -11,18 +11,16 @@ detect_models.check(run)
 detect_view.choose(run)
 
 sound = detect_session.given()
-if sound is None:
-    st.stop()
-detect_view.given(sound)
-answer = detect_view.ask(run, sound)
-if isinstance(answer, Refused):
-    detect_view.refused(answer.error)
-    st.stop()
-
-detect_view.verdict(run, answer.verdict)
-detect_view.downloads(answer.verdict)
-st.subheader("Over time", anchor=False)
-detect_view.song(answer, run.read_description()[1])
-window = detect_view.timeline(answer)
-evidence = detect_window.show(run, sound, window)
-detect_window.stress(run, sound, window, evidence)
+if sound is not None:
+    detect_view.given(sound)
+    answer = detect_view.ask(run, sound)
+    if isinstance(answer, Refused):
+        detect_view.refused(answer.error)
+    else:
+        detect_view.verdict(run, answer.verdict)
+        detect_view.downloads(answer.verdict)
+        st.header("Over time", anchor=False)
+        detect_view.song(answer, run.read_description()[1])
+        window = detect_view.timeline(answer)
+        evidence = detect_window.show(run, sound, window)
+        detect_window.stress(run, sound, window, evidence)

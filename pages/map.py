@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import (
+    address,
     clip_filter,
     clip_view,
     clips,
@@ -29,31 +30,19 @@ sources = map_choice.source_names(every)
 
 # What to show
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    embedding = st.selectbox(
-        "Map of", maps, format_func=maps.__getitem__, index=list(maps).index("hybrid"), width=190,
-        key="map", bind="query-params", persist_state="session",
-    )  # fmt: skip
-    colour = st.selectbox(
-        "Colour by", map_choice.COLOURS, format_func=map_choice.COLOURS.__getitem__, width=220,
-        key="colour", bind="query-params", persist_state="session",
-    )  # fmt: skip
-    model = st.selectbox(
-        "Detector", names, format_func=names.__getitem__, width=190,
-        key="model", bind="query-params", persist_state="session",
-    )  # fmt: skip
+    embedding = st.selectbox("Map of", width=190, persist_state="session", **address.choice("map", maps))
+    colours = address.choice("colour", map_choice.COLOURS)
+    colour = st.selectbox("Colour by", width=220, persist_state="session", **colours)
+    model = selection.detector(results, width=190).key
     with st.popover("Filter", icon=":material/filter_alt:"):
         splits = st.pills(
-            "Split", sentences.SPLIT_NAMES, selection_mode="multi", format_func=sentences.SPLIT_NAMES.__getitem__,
-            key="map_split", bind="query-params", persist_state="session",
+            "Split", selection_mode="multi", persist_state="session",
+            **address.choice("map_split", sentences.SPLIT_NAMES),
         )  # fmt: skip
-        label = st.pills(
-            "Class", theme.NAMES, format_func=theme.NAMES.__getitem__,
-            key="map_class", bind="query-params", persist_state="session",
-        )  # fmt: skip
+        label = st.pills("Class", persist_state="session", **address.choice("map_class", theme.NAMES))
         wanted = st.multiselect(
-            "Sources", sources, format_func=sources.__getitem__, placeholder="all",
-            key="map_sources", bind="query-params", persist_state="session",
-        )  # fmt: skip
+            "Sources", placeholder="all", persist_state="session", **address.choice("map_sources", sources)
+        )
 asked = clip_filter.ClipFilter(tuple(splits), label or "", sources=tuple(wanted))
 points = asked.apply(map_embedding.placed(every, found, embedding))
 
@@ -69,7 +58,7 @@ figure = (
 )
 left, right = st.columns([3, 2], gap="large")
 with left:
-    st.subheader(f"{maps[embedding]}, by {map_choice.COLOURS[colour].lower()}", anchor=False)
+    st.header(f"{maps[embedding]}, by {map_choice.COLOURS[colour].lower()}", anchor=False)
     st.caption(clip_filter.shown(len(points), len(every), asked.splits))
     st.plotly_chart(
         map_figures.add_errors(figure, points[~points[f"right_{model}"]], names[model], marked),
@@ -82,7 +71,7 @@ chosen = map_choice.chosen(points)
 score = {f"p_{model}": "Score", f"right_{model}": "Verdict"}
 columns = {"label": "Class", **score, "source": "Source", "split": "Split", "path": "Clip"}
 with right:
-    st.subheader("Chosen clips", anchor=False)
+    st.header("Chosen clips", anchor=False)
     if chosen.empty:
         st.markdown(map_words.HOW)
     else:
@@ -97,7 +86,7 @@ with right:
                 on_click="ignore", icon=":material/download:", key="map-export",
             )  # fmt: skip
             st.button("Choose none", on_click=map_choice.clear, icon=":material/close:", key="map-clear")
-    st.subheader("What the map can say", anchor=False)
+    st.header("What the map can say", anchor=False)
     st.text(agreed)
     st.caption(map_words.about_map(found, embedding, len(every)))
     st.text(map_words.about_encoder(results, embedding))
@@ -107,30 +96,34 @@ with right:
 clip = selection.clip(every)
 if clip is None:
     st.markdown(":material/touch_app: Click a mark, or a row of the list: the clip is then selected on every page.")
-    st.stop()
-row = every["path"].tolist().index(clip["path"])
-left, right = st.columns(2, gap="large")
-with left:
-    st.subheader("The selected clip", anchor=False)
-    clip_view.show(run, clip, results, "map")
-with right:
-    st.subheader("Nearest in the original space", anchor=False)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = st.segmented_control(
-            "Among", AMONG, default="train", required=True, format_func=AMONG.__getitem__, key="map_among",
-            bind="query-params", persist_state="session", help="Training: what the detectors learned from.",
+else:
+    row = every["path"].tolist().index(clip["path"])
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.header("The selected clip", anchor=False)
+        clip_view.show(run, clip, results, "map")
+    with right:
+        st.header("Nearest in the original space", anchor=False)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            split = st.segmented_control(
+                "Among", default="train", required=True, persist_state="session",
+                help="Training: what the detectors learned from.", **address.choice("map_among", AMONG),
+            )  # fmt: skip
+            address.offer("map_k", {k: str(k) for k in range(1, map_embedding.MOST_NEIGHBOURS + 1)})
+            k = st.slider(
+                "Neighbours", 1, map_embedding.MOST_NEIGHBOURS, map_embedding.NEIGHBOURS, width=200,
+                key="map_k", bind="query-params", persist_state="session",
+            )  # fmt: skip
+        among = every if split == "all" else clips.of_split(every, split)
+        near = map_embedding.near_clips(run, embedding, every, row, among.index, k)
+        st.text(map_words.about_neighbours(near, among, split))
+        clip_view.table(
+            near, {"similarity": "Cosine", **columns, "same_song": "Song"}, "map-near",
+            f"The {len(near)} clips nearest to the selected one in the original space",
         )  # fmt: skip
-        k = st.slider("Neighbours", 1, 50, 10, width=200, key="map_k", bind="query-params", persist_state="session")
-    among = every if split == "all" else clips.of_split(every, split)
-    near = map_embedding.near_clips(run, embedding, every, row, among.index, k)
-    st.text(map_words.about_neighbours(near, among, split))
-    clip_view.table(
-        near, {"similarity": "Cosine", **columns, "same_song": "Song"}, "map-near",
-        f"The {len(near)} clips nearest to the selected one in the original space",
-    )  # fmt: skip
-    there = near.index.isin(points.index).sum()
-    st.markdown(f"**Where they lie on the map** ({maps[embedding]}): {there} of {len(near)}")
-    st.plotly_chart(
-        map_figures.locator(points, row, near.index), config=theme.CHART_CONFIG, key="map-locator",
-        alt=map_words.locator_alt(points, row, near),
-    )  # fmt: skip
+        there = near.index.isin(points.index).sum()
+        st.markdown(f"**Where they lie on the map** ({maps[embedding]}): {there} of {len(near)}")
+        st.plotly_chart(
+            map_figures.locator(points, row, near.index), config=theme.CHART_CONFIG, key="map-locator",
+            alt=map_words.locator_alt(points, row, near),
+        )  # fmt: skip

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import (
+    address,
     clip_view,
     clips,
     data,
@@ -34,24 +35,16 @@ models = {model.key: model for model in results.models}
 names = {key: model.name for key, model in models.items()}
 
 part = st.segmented_control(
-    "Show", PARTS, format_func=PARTS.__getitem__, default="threshold", key="part", bind="query-params",
-    label_visibility="collapsed", required=True,
-)  # fmt: skip
+    "Show", default="threshold", required=True, label_visibility="collapsed", **address.choice("part", PARTS)
+)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     if part != "training":
-        key = st.selectbox(
-            "Detector to compare with each other" if part == "detectors" else "Detector", names, key="model",
-            format_func=names.__getitem__, bind="query-params", width=260, persist_state="session",
-        )  # fmt: skip
+        label = "Detector to compare with each other" if part == "detectors" else "Detector"
+        key = selection.detector(results, label, width=260).key
     if part == "threshold":
         others = {"": "no other", **{other: name for other, name in names.items() if other != key}}
-        against = st.selectbox(
-            "Beside", others, format_func=others.__getitem__, key="against", bind="query-params", width=220
-        )
-        split = st.segmented_control(
-            "Clips of", SPLITS, format_func=SPLITS.__getitem__, default="test", key="on", bind="query-params",
-            required=True,
-        )  # fmt: skip
+        against = st.selectbox("Beside", width=220, **address.choice("against", others))
+        split = st.segmented_control("Clips of", default="test", required=True, **address.choice("on", SPLITS))
 
 if part == "threshold":
     above, chosen, below = st.container(), st.container(), st.container()
@@ -67,11 +60,11 @@ if part == "threshold":
     clip = selection.clip(every)
     if clip is not None:
         with chosen:
-            st.subheader("The selected clip", anchor=False)
+            st.header("The selected clip", anchor=False)
             clip_view.show(run, clip, results, "models")
 
 if part == "detectors":
-    st.subheader(f"All detectors on {sentences.counted(results.headline.n, 'test clip')}", anchor=False)
+    st.header(f"All detectors on {sentences.counted(results.headline.n, 'test clip')}", anchor=False)
     st.dataframe(
         pd.DataFrame(models_tables.detector_rows(results)), hide_index=True,
         alt=sentences.chart_alt(results, "roc_auc", "Every figure of every detector; AUC"),
@@ -101,15 +94,15 @@ if part == "detectors":
             f"p: how often swapping the two detectors' answers song by song does as much. Of {len(found.pairs)} pairs "
             "that do not differ, one in twenty would fall below 0.05: the p-values are not corrected for that."
         )
-    st.subheader("Whole songs", anchor=False)
+    st.header("Whole songs", anchor=False)
     st.table(
         pd.DataFrame(models_tables.song_rows(found, results)), hide_index=True, border="horizontal",
         alt="Every detector's figures over whole songs",
     )  # fmt: skip
     st.caption("A song's score: the mean of its clips' log-odds, at the clips' threshold.")
-    st.subheader("Attention or plain concatenation", anchor=False)
+    st.header("Attention or plain concatenation", anchor=False)
     st.markdown(models_tables.concatenation(found.concatenation))
-    st.subheader("Other seeds", anchor=False)
+    st.header("Other seeds", anchor=False)
     again = robustness_results.read(run).seeds
     if again is None:
         st.markdown("Everything was trained once. To see how much the figures owe to the seed:")
@@ -149,17 +142,15 @@ if part == "training":
     if not trained:
         st.markdown("This run holds no training curves. They are made with the models:")
         st.code(f"python -m scripts.pipeline run --run {run.name}", language=None, wrap_lines=True)
-        st.stop()
-    name = st.selectbox(
-        "Training", trained, format_func=lambda name: models_results.TRAININGS.get(name, name), key="training",
-        bind="query-params", width=280,
-    )  # fmt: skip
-    history = models_results.history(run, name)
-    for column, quantity in zip(st.columns(2, gap="large"), ("loss", "accuracy"), strict=True):
-        with column:
-            st.markdown(f"**{quantity.capitalize()} by epoch** ({len(history)} epochs)")
-            st.plotly_chart(
-                models_figures.training_curve(history, quantity), config=theme.CHART_CONFIG,
-                alt=models_tables.history_alt(history, quantity),
-            )  # fmt: skip
-    st.caption(models_tables.kept(history))
+    else:
+        trainings = {name: models_results.TRAININGS.get(name, name) for name in trained}
+        name = st.selectbox("Training", width=280, **address.choice("training", trainings))
+        history = models_results.history(run, name)
+        for column, quantity in zip(st.columns(2, gap="large"), ("loss", "accuracy"), strict=True):
+            with column:
+                st.markdown(f"**{quantity.capitalize()} by epoch** ({len(history)} epochs)")
+                st.plotly_chart(
+                    models_figures.training_curve(history, quantity), config=theme.CHART_CONFIG,
+                    alt=models_tables.history_alt(history, quantity),
+                )  # fmt: skip
+        st.caption(models_tables.kept(history))

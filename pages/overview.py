@@ -19,7 +19,7 @@ if data.is_outdated(run):
     components.show_outdated(run)
 
 # How good: at home and away, side by side
-st.subheader(robustness_words.verdict(results, audit), anchor=False)
+st.header(robustness_words.verdict(results, audit), anchor=False)
 cards = st.grid(3, min_column_width=230)
 for part, card in robustness_words.cards(results, audit).items():
     with cards.container(border=True, gap="xsmall", height="stretch"):
@@ -42,12 +42,12 @@ st.caption(
 
 left, right = st.columns(2, gap="large")
 with left:
-    st.subheader("What was tested", anchor=False)
+    st.header("What was tested", anchor=False)
     tested = [*(sentences.tested(results, label) for label in theme.NAMES), sentences.trained(results)]
     st.markdown("\n".join(f"- {sentence}" for sentence in tested))
     st.markdown(f"{sentences.accusation(results)} {sentences.meaning_of_auc(best.scores['roc_auc'].value)}")
 with right:
-    st.subheader("What may not be claimed", anchor=False)
+    st.header("What may not be claimed", anchor=False)
     st.markdown("\n".join(f"- {sentence}" for sentence in overview_limits.limits(results, audit)))
     st.page_link("../pages/robustness.py", label="Robustness: the file, new sources, changed sound",
                  icon=":material/shield:", query_params=link)  # fmt: skip
@@ -68,7 +68,7 @@ with st.expander(
 
 # All detectors
 recalls = {label: [model.scores[f"recall_{label}"] for model in results.models] for label in theme.NAMES}
-st.subheader("All detectors", anchor=False)
+st.header("All detectors", anchor=False)
 left, right = st.columns(2, gap="large")
 with left:
     st.markdown(f"**AUC** ({sentences.counted(best.n, 'test clip')}, 0.5 is a coin)")

@@ -32,6 +32,6 @@ st.caption(
     "from the browser."
 )
 
-st.subheader("Its first page", anchor=False)
+st.header("Its first page", anchor=False)
 with st.container(border=True):
     st.iframe(first_page, height=720, alt="The report's first page: its summary")

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import (
+    address,
     components,
     data,
     robustness_figures,
@@ -11,6 +12,7 @@ from dashboard import (
     robustness_tables,
     robustness_words,
     sentences,
+    selection,
     theme,
 )
 
@@ -26,13 +28,9 @@ st.caption(
 )
 if data.is_outdated(run):
     components.show_outdated(run)
-key = st.selectbox(
-    "Detector", list(models), format_func=lambda key: models[key].name, key="model", bind="query-params",
-    persist_state="session", width=320,
-)  # fmt: skip
-model = models[key]
+model = selection.detector(results, width=320)
 
-st.subheader("Is it the music or the file?", anchor="file")
+st.header("Is it the music or the file?", anchor="file")
 if audit.shortcuts is None:
     st.markdown("Not measured in this run. To measure it:")
     st.code(robustness_words.command(run, "shortcuts"), language=None, wrap_lines=True)
@@ -68,15 +66,15 @@ else:
             pd.DataFrame(robustness_tables.fact_rows(audit)), hide_index=True, alt="AUC of each fact by itself",
         )  # fmt: skip
 
-st.subheader("Does it hold for a source it never heard?", anchor="sources")
+st.header("Does it hold for a source it never heard?", anchor="sources")
 if audit.leave_out is None:
     st.markdown("Not measured in this run. To measure it, everything is trained once more without each source:")
     st.code(robustness_words.command(run, "leave_out"), language=None, wrap_lines=True)
 else:
     st.markdown(robustness_words.never_heard(audit, model))
     measure = st.segmented_control(
-        "Figure", [robustness_words.CALLED, robustness_words.AREA], default=robustness_words.CALLED, required=True,
-        key="sources_by", bind="query-params", label_visibility="collapsed",
+        "Figure", default=robustness_words.CALLED, required=True, label_visibility="collapsed",
+        **address.choice("sources_by", robustness_words.SOURCES_BY),
     )  # fmt: skip
     for column, label in zip(st.columns(2, gap="large"), ("ai", "human"), strict=True):
         sources = robustness_tables.ranked(audit.leave_out.of(label), model, measure)
@@ -97,7 +95,7 @@ else:
             alt="For each source that was held out: every detector's figure with its interval",
         )  # fmt: skip
 
-st.subheader("Does it hold after re-encoding?", anchor="changes")
+st.header("Does it hold after re-encoding?", anchor="changes")
 if audit.robustness is None:
     st.markdown("Not measured in this run. To measure it:")
     st.code(robustness_words.command(run, "robustness"), language=None, wrap_lines=True)
@@ -105,8 +103,8 @@ else:
     found = audit.robustness
     st.markdown(robustness_words.after_changes(audit, model))
     measure = st.segmented_control(
-        "Figure", [robustness_words.ERRORS, robustness_words.AREA], default=robustness_words.ERRORS, required=True,
-        key="changes_by", bind="query-params", label_visibility="collapsed",
+        "Figure", default=robustness_words.ERRORS, required=True, label_visibility="collapsed",
+        **address.choice("changes_by", robustness_words.CHANGES_BY),
     )  # fmt: skip
     st.markdown(robustness_words.change_title(found, model, measure))
     for column, lines in zip(st.columns(2, gap="large"), robustness_figures.halves(found), strict=False):
@@ -127,7 +125,7 @@ else:
             alt=f"AUC and both error rates of the {model.name} after every change, with intervals",
         )  # fmt: skip
 
-st.subheader("How much is luck of the training?", anchor="seeds")
+st.header("How much is luck of the training?", anchor="seeds")
 if audit.seeds is None:
     st.markdown("Not measured in this run. To measure it, everything is trained once more per seed:")
     st.code(robustness_words.command(run, "seeds"), language=None, wrap_lines=True)

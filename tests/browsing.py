@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
@@ -36,8 +36,8 @@ SETTLED = """const count = (selector) => document.querySelectorAll(selector).len
 
 
 @contextmanager
-def served(artifacts: Path, app: str = APP) -> Iterator[str]:
-    """Serve an app the way people type it, from the project's folder, and give its address."""
+def served(artifacts: Path, app: str = APP, log: IO[bytes] | None = None) -> Iterator[str]:
+    """Serve an app the way people type it, from the project's folder, and give its address; `log`: its complaints."""
     streamlit = Path(sys.executable).with_name("streamlit")
     if not streamlit.exists():
         pytest.skip("there is no `streamlit` command beside this Python")
@@ -46,7 +46,7 @@ def served(artifacts: Path, app: str = APP) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [str(streamlit), "run", app, "--server.headless", "true", "--server.port", str(port)]
     environment = {**os.environ, "SMD_ARTIFACTS": str(artifacts)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=log) as server:
         try:
             url = f"http://127.0.0.1:{port}"
             until(lambda: healthy(url))

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.artifacts import Run
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = ("title", "subheader", "markdown", "caption", "text", "code", "warning", "info", "error")
+KINDS = ("title", "header", "markdown", "caption", "text", "code", "warning", "info", "error")
 
 
 def opened(page: str = "overview", **query: str) -> AppTest:

@@ -2,6 +2,7 @@
 
 import shutil
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -23,6 +24,8 @@ FINDINGS = """const done = arguments[0]
 axe.run(document, {resultTypes: ['violations']}).then(({ violations }) => done(violations
   .filter((rule) => ['serious', 'critical'].includes(rule.impact))
   .flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html} ${node.failureSummary}`))))"""
+LEVELS = """return [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')]
+    .filter(each => each.checkVisibility()).map(each => Number(each.tagName[1]))"""
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}
 PAGES = sorted(page.stem for page in (ROOT / "pages").glob("*.py"))
 VIEWS = {  # behind a choice, by its address
@@ -47,6 +50,11 @@ def findings(browser: "Chrome") -> list[str]:
     return list(browser.execute_async_script(FINDINGS))
 
 
+def jumps(levels: list[int]) -> list[tuple[int, int]]:
+    """Return where headings go down by more than one level; a page begins with its title."""
+    return [(before, now) for before, now in pairwise([0, *levels]) if now > before + 1]
+
+
 def unfold(browser: "Chrome", theme: str) -> None:
     """Show the whole page in a theme, with all that can be unfolded: what is not in sight is not judged."""
     look(browser, theme)
@@ -63,6 +71,9 @@ def test_nothing_serious_is_found_on_any_page(browser: "Chrome", addresses: dict
     for theme in GROUNDS:
         unfold(browser, theme)
         assert findings(browser) == [], theme
+    levels = browser.execute_script(LEVELS)
+    assert levels.count(1) == 1
+    assert jumps(levels) == []
 
 
 def test_nothing_serious_is_found_in_the_report(browser: "Chrome", finished: Run, tmp_path: Path) -> None:
@@ -70,6 +81,15 @@ def test_nothing_serious_is_found_in_the_report(browser: "Chrome", finished: Run
     file.write_text(report.build(finished, report.Options(), TODAY), encoding="utf-8")
     browser.get(file.as_uri())
     assert findings(browser) == []
+    levels = browser.execute_script(LEVELS)
+    assert len(levels) > 10
+    assert jumps(levels) == []
+
+
+def test_a_level_that_is_left_out_would_be_found() -> None:
+    assert jumps([1, 2, 3, 2, 2, 1]) == []
+    assert jumps([1, 3, 2, 4]) == [(1, 3), (2, 4)]
+    assert jumps([2]) == [(0, 2)]
 
 
 def test_faint_words_and_a_nameless_button_would_be_found(browser: "Chrome") -> None:

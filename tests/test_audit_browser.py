@@ -58,7 +58,7 @@ def test_from_the_question_to_the_exported_list_without_a_mouse(
     browser: "Chrome", address: str, run: Run, tmp_path: Path
 ) -> None:
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
-    text = visit(browser, f"{address}/audit?run=audited")
+    text = visit(browser, f"{address}/audit?run=audited&model=Hybrid")
     assert "Wrong, most confident first" in text
     says(browser, "Clip 1 of")
     press(browser, "5")
@@ -92,7 +92,7 @@ def test_from_the_question_to_the_exported_list_without_a_mouse(
 
 
 def test_another_list_is_a_key_away_and_the_address_opens_it_again(browser: "Chrome", address: str, run: Run) -> None:
-    visit(browser, f"{address}/audit?run=audited")
+    visit(browser, f"{address}/audit?run=audited&model=Hybrid")
     focus(browser, "f", "List")
     press(browser, "nearest", Keys.ENTER)
     says(browser, "Clip 1 of 30")
@@ -105,7 +105,7 @@ def test_another_list_is_a_key_away_and_the_address_opens_it_again(browser: "Chr
 
 
 def test_space_plays_without_the_cursor_in_the_player(browser: "Chrome", address: str, run: Run) -> None:
-    visit(browser, f"{address}/audit?run=audited")
+    visit(browser, f"{address}/audit?run=audited&model=Hybrid")
     says(browser, "Clip 1 of")
     browser.execute_script(
         "document.querySelectorAll('.smd-play').forEach(b => b.classList.remove('smd-play'));"
@@ -126,7 +126,7 @@ def test_space_plays_without_the_cursor_in_the_player(browser: "Chrome", address
 def test_the_audit_fits_and_complains_about_nothing(
     browser: "Chrome", address: str, run: Run, theme: str, width: int
 ) -> None:
-    visit(browser, f"{address}/audit?run=audited", theme, width)
+    visit(browser, f"{address}/audit?run=audited&model=Hybrid", theme, width)
     says(browser, "Clip 1 of")
     assert too_wide(browser) <= 0
     cut = """return [...document.querySelectorAll('[data-testid=stMain] button p')]

@@ -44,7 +44,7 @@ def run(made: Run, artifacts: Path) -> Run:
 
 
 def opened(**query: str) -> AppTest:
-    return reading.opened("audit", **query)
+    return reading.opened("audit", **{"model": "Hybrid"} | query)
 
 
 def drawn(app: AppTest) -> AppTest:
@@ -153,7 +153,7 @@ def test_a_new_question_starts_at_the_top_and_a_link_is_honoured(
 # The page
 
 
-def test_the_page_opens_at_the_hybrids_surest_error(run: Run) -> None:
+def test_the_page_opens_at_the_detectors_surest_error(run: Run) -> None:
     app = opened()
     model = json.loads(run.results_file.read_text())["models"]["hybrid"]
     (tn, fp), (fn, tp) = model["test"]["confusion"]
@@ -179,7 +179,7 @@ def test_counts_by_source_add_up_to_all_errors(run: Run) -> None:
 def test_every_list_opens_by_its_link(run: Run, kind: str, split: str) -> None:
     app = opened(errors=kind, audit_split=split, model="CNN")
     assert app.selectbox(key="errors").value in audit_lists.LISTS
-    assert kind in [header.value for header in app.subheader]
+    assert kind in [header.value for header in app.header]
     assert ("have learned from these clips" in words(app)) == (split == "Training")
 
 

@@ -9,12 +9,14 @@ from urllib.parse import quote
 import pytest
 
 from core import pipeline
+from tests import browsing
 from tests.browsing import complaints, too_wide, until, visit
 from tests.invented_run import HOSTILE, invent
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+LINKS = "[data-testid=stSidebarNavLink]"
 HOSTILE_RUN = "<img src=x onerror=alert(1)> **a** :smile:"  # a folder may be called this
 
 
@@ -42,6 +44,17 @@ def test_foreign_names_are_shown_letter_by_letter(browser: "Chrome", address: st
     assert all(name in text for name in (*HOSTILE, HOSTILE_RUN))
     made = "return document.querySelectorAll('img[src=x], [src*=evil], [href*=evil], .katex').length"
     assert browser.execute_script(made) == 0
+
+
+def test_the_server_warns_of_nothing_whatever_was_asked_for(browser: "Chrome", shelf: Path, tmp_path: Path) -> None:
+    asked = "run=hostile&model=CNN&map=Autoencoder&colour=Score&thr=0.5&cell=tp&split=Training&map_k=7"
+    with (tmp_path / "log").open("wb") as log, browsing.served(shelf, log=log) as address:
+        visit(browser, f"{address}/audit?{asked}")
+        for page in range(len(browser.find_elements("css selector", LINKS))):
+            browser.find_elements("css selector", LINKS)[page].click()  # what was chosen goes along
+            browsing.settle(browser)
+    said = (tmp_path / "log").read_text().splitlines()
+    assert [line for line in said if "server started" not in line] == []
 
 
 def test_nothing_is_fetched_from_elsewhere(browser: "Chrome", address: str) -> None:

@@ -139,7 +139,7 @@ def test_the_address_always_names_the_run(run: Run, made: Run) -> None:
 def test_a_link_to_a_run_that_is_gone_says_so(run: Run) -> None:
     app = opened(run="gone")
     assert app.selectbox(key="run").value == run.name
-    assert "no run of the name" in words(app)
+    assert f"`run=gone` (shown: `{run.name}`)" in words(app)
 
 
 # What is not there

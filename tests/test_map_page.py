@@ -212,7 +212,7 @@ def test_the_page_says_what_the_map_shows_and_what_it_cannot(run: Run) -> None:
 def test_a_link_opens_its_map_colour_and_clip_again(run: Run) -> None:
     path = run.read_clips()[-1].path
     app = opened(map="Autoencoder", colour="Source", clip=path)
-    assert app.subheader[0].value == "Autoencoder, by source"
+    assert app.header[0].value == "Autoencoder, by source"
     assert "Of the 10 nearest of 96 training clips" in words(app)
     assert any(path in text.value for text in app.text)
 
@@ -227,7 +227,7 @@ def test_filters_say_how_many_of_how_many_and_can_leave_nothing(run: Run) -> Non
 
 @pytest.mark.parametrize("colour", map_choice.COLOURS.values())
 def test_every_colour_can_be_shown(run: Run, colour: str) -> None:
-    assert opened(colour=colour, map="Three-way fusion").subheader[0].value == f"Three-way fusion, by {colour.lower()}"
+    assert opened(colour=colour, map="Three-way fusion").header[0].value == f"Three-way fusion, by {colour.lower()}"
 
 
 def test_choosing_clips_in_the_map_lists_them_and_one_alone_is_selected(run: Run) -> None:
