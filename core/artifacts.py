@@ -229,7 +229,11 @@ class Run:
         """Return the command that makes a phase's files; of a run that ships, that there is none."""
         if self.shipped:
             return SHIPPED_REMEDY
-        return f"Run `python -m scripts.pipeline run --run {self.name} --only {phase}`"
+        return f"Run `{self.command(f'--only {phase}')}`"
+
+    def command(self, options: str = "") -> str:
+        """Return what to type to go on with a run; nobody can with one that ships, but with one of their own."""
+        return f"python -m scripts.pipeline run --run {'NAME' if self.shipped else self.name} {options}".rstrip()
 
     def relative(self, path: Path) -> str:
         """Return a file's name inside the run, as records hold it."""
@@ -246,7 +250,7 @@ class Run:
 
     def read_description(self) -> tuple[dict[str, Any], Config, bool]:
         """Return the data's place, the settings and whether this is the demo."""
-        remedy = f"Start it with `python -m scripts.pipeline run --human DIR --ai DIR --run {self.name}`"
+        remedy = f"Start it with `{self.command('--human DIR --ai DIR')}`"
         value = storage.read_json(self.description, remedy)
         try:
             if value["format"] != FORMAT:

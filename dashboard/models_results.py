@@ -219,7 +219,7 @@ def history(run: Run, name: str) -> pd.DataFrame:
     ArtifactError : it is damaged.
     """
     path = run.history(name)
-    remedy = f"Run `python -m scripts.pipeline run --run {run.name}`"
+    remedy = f"Run `{run.command()}`"
     try:
         rows = pd.read_csv(path)[["epoch", *CURVES, "kept"]].astype(float)
     except (OSError, ValueError, KeyError) as error:

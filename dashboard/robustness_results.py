@@ -156,7 +156,7 @@ def read(run: Run) -> Audit:
     try:
         value = run.read_results()
         found = parse(value)
-        was, now = f"--run {value['run']} ", f"--run {run.name} "  # the folder may have been renamed since
+        was, now = Run(run.folder.with_name(value["run"])).command(), run.command()  # it may have been renamed, or ship
         return replace(found, may_not=tuple(sentence.replace(was, now) for sentence in found.may_not))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error

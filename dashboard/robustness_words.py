@@ -14,9 +14,9 @@ from dashboard.sentences import auc_interval, counted, decimals, literal, percen
 
 MISSING = {  # what makes a part that is not there
     "shortcuts": "",
-    "robustness": " --set audit.robustness_clips=200",
-    "leave_out": " --set audit.leave_out=all",
-    "seeds": " --set train.seeds=5",
+    "robustness": "--set audit.robustness_clips=200",
+    "leave_out": "--set audit.leave_out=all",
+    "seeds": "--set train.seeds=5",
 }
 KNOWN = {"files": "facts about files", "heard": "facts about sound as given"}
 ERRORS, AREA = "Both error rates", "AUC"
@@ -28,7 +28,7 @@ BROKEN = 0.5  # share of a class called wrongly from which a change defeats a th
 
 def command(run: Run, part: str) -> str:
     """Return what to type to make a part of the audit."""
-    return f"python -m scripts.pipeline run --run {'NAME' if run.shipped else run.name}{MISSING[part]}"
+    return run.command(MISSING[part])
 
 
 def of(found: Estimate) -> str:

@@ -211,7 +211,7 @@ def _clips_of(folder: Path, changed: int) -> Mapping[str, Clip]:
 def _gone(run: Run, file: Path, problem: str) -> ArtifactError:
     data, _, _ = run.read_description()
     places = "--manifest FILE.csv" if data["manifest"] else "--human DIR --ai DIR"
-    command = f"python -m scripts.pipeline run {places} --run {run.name}"
+    command = run.command(places)
     remedy = f"Put it back, or run `{command}` on where the clips are now"
     return ArtifactError(file, f"this clip's file {problem}", remedy)
 

@@ -14,6 +14,7 @@ from dashboard import (
     models_tables,
     models_threshold,
     robustness_results,
+    robustness_words,
     selection,
     sentences,
     theme,
@@ -106,7 +107,7 @@ if part == "detectors":
     again = robustness_results.read(run).seeds
     if again is None:
         st.markdown("Everything was trained once. To see how much the figures owe to the seed:")
-        st.code(f"python -m scripts.pipeline run --run {run.name} --set train.seeds=5", language=None, wrap_lines=True)
+        st.code(robustness_words.command(run, "seeds"), language=None, wrap_lines=True)
     else:
         areas = {names[model]: again.models[model]["roc_auc"].values for model in names}
         st.plotly_chart(
@@ -141,7 +142,7 @@ if part == "training":
     trained = models_results.trainings(run)
     if not trained:
         st.markdown("This run holds no training curves. They are made with the models:")
-        st.code(f"python -m scripts.pipeline run --run {run.name}", language=None, wrap_lines=True)
+        st.code(run.command(), language=None, wrap_lines=True)
     else:
         trainings = {name: models_results.TRAININGS.get(name, name) for name in trained}
         name = st.selectbox("Training", width=280, **address.choice("training", trainings))

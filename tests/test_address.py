@@ -10,7 +10,7 @@ from core.artifacts import Run
 from dashboard import data, models_operating
 from tests import reading
 from tests.invented_run import HOSTILE, invent
-from tests.reading import words
+from tests.reading import rewrite, words
 
 ASKED = "The address asks for what is not here"
 CHOOSING = ("audit", "clips", "map", "models", "robustness")  # pages on which a detector can be chosen
@@ -100,6 +100,23 @@ def test_the_audit_shows_its_first_clip_for_one_that_does_not_exist(run: Run) ->
     assert "Clip 1 of" in words(app)
     assert "`clip=gone.wav` (shown: `" in told(app)
     assert app.query_params["clip"] != ["gone.wav"]
+
+
+# The run
+
+
+def test_no_command_goes_on_with_the_run_that_ships(run: Run) -> None:
+    rewrite(run, lambda results: results.update(seeds=None, leave_out=None))
+    run.card.write_text("As it ships.")
+    pages = [
+        ("models", {"part": "All detectors"}),
+        ("models", {"part": "Training"}),
+        ("robustness", {}),
+        ("overview", {}),
+    ]
+    said = [words(reading.opened(page, **query)) for page, query in pages]
+    assert all("--run NAME" in page for page in said)
+    assert not any(f"--run {run.name}" in page for page in said)
 
 
 # The chosen detector

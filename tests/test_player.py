@@ -87,7 +87,7 @@ def test_a_moved_file_reads_as_one_sentence_with_a_command(run: Run, tmp_path: P
     (tmp_path / "data/human/song.wav").unlink()
     with pytest.raises(ArtifactError, match=r"song\.wav: this clip's file has been moved.*Put it back") as raised:
         sound.original(run, "human/song.wav")
-    assert "python -m scripts.pipeline run --human DIR --ai DIR --run heard" in raised.value.remedy
+    assert "python -m scripts.pipeline run --run heard --human DIR --ai DIR" in raised.value.remedy
 
 
 @pytest.mark.parametrize("change", [(4.0, RATE), (SECONDS, 22_050), None], ids=["shorter", "slower", "text"])
