@@ -6,6 +6,7 @@ own arrays, which must be those the evaluation looked at.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import streamlit as st
 from core import storage
 from core.artifacts import LABELS, SPLITS, Run
 from core.errors import ArtifactError
-from dashboard.results import Estimate, Model, Results, number, text
+from dashboard import data
+from dashboard.results import Estimate, Model, number, text
 
 BRANCHES = {"autoencoder": "autoencoder", "transformer": "transformer", "fine_spectrum": "fine spectrum"}
 FUSIONS = {"hybrid": ("autoencoder", "transformer"), "three_way": ("autoencoder", "transformer", "fine_spectrum")}
@@ -89,18 +91,25 @@ class Correlation:
 # What the evaluation says
 
 
-def read(run: Run, results: Results) -> Attention:
+def read(run: Run) -> Attention:
     """Return what results.json says about attention.
 
     Raises
     ------
     ArtifactError : it is damaged, or of another version.
     """
+    data.results(run)  # says what is missing
+    return _read(run.folder, data.stamp(run.results_file))
+
+
+@lru_cache(maxsize=4)
+def _read(folder: Path, changed: data.Stamp) -> Attention:
+    run = Run(folder)
     value = run.read_results()
     try:
         found, three = value["attention"], value["three_way"]
         parts = {"hybrid": found | {"against": {"concatenation": found["against_concatenation"]}}, "three_way": three}
-        models = {model.key: model for model in results.models}
+        models = {model.key: model for model in data.results(run).models}
         return Attention(
             fusions={key: _fusion(parts[key], models[key], names) for key, names in FUSIONS.items()},
             undecided=tuple(text(path) for path in found["undecided"]),

@@ -4,6 +4,7 @@ No model is loaded, and nothing that loads one is imported.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
@@ -23,6 +24,7 @@ PHASES = {
     "evaluate": "Evaluate on the test clips",
     "explain": "Make what the pages show of each clip",
 }
+Stamp = tuple[int, int]
 PNG = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # how a whole PNG begins and ends
 
 
@@ -138,7 +140,13 @@ def results(run: Run) -> Results:
             raise ArtifactError(_shown(run.results_file), "missing, although it was made", run.remedy("evaluate"))
         done = [phase.name for phase in phases(run) if phase.done]
         problem = f"not evaluated yet: {len(done)} of {len(PHASES)} phases are done"
-        raise ArtifactError(location(run), problem, f"Run `python -m scripts.pipeline run --run {run.name}`")
+        raise ArtifactError(location(run), problem, f"Run `{run.command()}`")
+    return _results(run.folder, stamp(run.results_file), stamp(run.description))
+
+
+@lru_cache(maxsize=4)  # not Streamlit's: that would copy them for every reader, and nothing in them can be changed
+def _results(folder: Path, results: Stamp, description: Stamp) -> Results:
+    run = Run(folder)
     value, (_, config, _) = run.read_results(), run.read_description()
     try:
         return parse(value, config.audio.seconds)
@@ -147,6 +155,15 @@ def results(run: Run) -> Results:
 
 
 # Files
+
+
+def stamp(path: Path) -> Stamp:
+    """Return what tells one state of a file from another: as long as it is the same, what was read may be kept."""
+    try:
+        found = path.stat()
+    except OSError:  # its reader says what is missing
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 def skipped(run: Run) -> list[dict[str, str]]:

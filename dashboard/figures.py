@@ -1,105 +1,194 @@
-"""Plotly figures: values in, figure out. Nothing is read or computed here."""
+"""Still charts: rows of marks with whiskers, drawn with the page's own elements. Values in, chart out.
 
+Nothing is loaded for them, where a library of charts is 5 MB of program before a page stands, and they take the page's
+colours and letters. Each mark says its numbers under the pointer.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
 
-import plotly.graph_objects as go
-
+from core.errors import printable
 from dashboard import theme
 from dashboard.results import Estimate, Model
 
-Marker = Mapping[str, object]  # as plotly takes it
-
 ROW = 44  # pixels per detector
+MOST_TICKS = 6
+STEPS = (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # between two ticks
+APART = 0.14  # of a row's height: how far two classes stand from its middle
 
 
-def auc_chart(models: Sequence[Model], headline: Model) -> go.Figure:
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A value in a row."""
+
+    at: float
+    says: str  # under the pointer
+    symbol: str = "square"  # or `circle`, `diamond`, `x`, `bar`
+    colour: str = theme.NEUTRAL
+    size: float = 11  # pixels
+    filled: bool = True
+    reach: tuple[float, float] | None = None  # where its whiskers end
+    up: float = 0.0  # above the row's middle, in heights of the row
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a chart; all texts are plain text."""
+
+    title: str
+    marks: tuple[Mark, ...] = ()
+    note: str = ""  # below the title
+    heading: bool = False  # over the rows that follow
+
+
+@dataclass(frozen=True)
+class Line:
+    """An upright line that marks are read against."""
+
+    at: float
+    colour: str = theme.NEUTRAL
+    dash: str = "dotted"  # or `dashed`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Rows over one axis that runs from `low` to `high`."""
+
+    rows: tuple[Row, ...]
+    low: float
+    high: float = 1.02
+    lines: tuple[Line, ...] = ()
+    percent: bool = False  # values are shares, written in per cent
+    axis: str = ""  # what the axis shows, where the title above does not say so
+    height: int = ROW  # pixels of a row, at least
+
+
+# The charts of several detectors
+
+
+def auc_chart(models: Sequence[Model], headline: Model) -> Chart:
     """Draw each detector's AUC with its interval; the headline's mark is filled."""
-    found = [model.scores["roc_auc"] for model in models]
-    figure = rows(_titles(models), min([0.5, *(estimate.low for estimate in found)]))
-    reference(figure, 0.5)
-    symbols = ["square" if model is headline else "square-open" for model in models]
-    colours = [theme.ACCENT if model is headline else theme.NEUTRAL for model in models]
-    marker = {"symbol": symbols, "color": colours, "size": 11, "line": {"width": 2}}
-    return figure.add_trace(whiskers(places(models), found, _names(models), marker, "AUC", "%{x:.3f}"))
+    look: dict[bool, dict[str, Any]] = {True: {"colour": theme.ACCENT}, False: {"filled": False}}
+    rows = tuple(
+        Row(model.name, (mark(model.scores["roc_auc"], model.name, **look[model is headline]),)) for model in models
+    )
+    return Chart(rows=rows, low=start(rows, 0.5), lines=(Line(0.5),))
 
 
-def recall_chart(models: Sequence[Model], recalls: Mapping[str, Sequence[Estimate]]) -> go.Figure:
+def recall_chart(models: Sequence[Model], recalls: Mapping[str, Sequence[Estimate]]) -> Chart:
     """Draw, per detector and class, the share of clips called rightly, with its interval.
 
     Parameters
     ----------
     recalls : by label, one estimate per model.
     """
-    figure = rows(_titles(models), min(estimate.low for found in recalls.values() for estimate in found))
-    for label, found in recalls.items():
-        marker = {"symbol": theme.SYMBOLS[label], "color": theme.COLOURS[label], "size": 11}
-        at = [row + (0.14 if label == "human" else -0.14) for row in places(models)]
-        figure.add_trace(whiskers(at, found, _names(models), marker, theme.NAMES[label], "%{x:.0%}"))
-    return figure.update_xaxes(tickformat=".0%")
+    rows = tuple(
+        Row(
+            model.name,
+            tuple(class_mark(found[place], label, f"{model.name}, {name}") for label, name, found in _named(recalls)),
+        )
+        for place, model in enumerate(models)
+    )
+    return Chart(rows=rows, low=start(rows), percent=True)
 
 
-def whiskers(
-    at: Sequence[float], found: Sequence[Estimate], names: Sequence[str], marker: Marker, trace: str, shown: str
-) -> go.Scatter:
-    """Return marks with horizontal whiskers.
+def _named(recalls: Mapping[str, Sequence[Estimate]]) -> list[tuple[str, str, Sequence[Estimate]]]:
+    return [(label, theme.NAMES[label], found) for label, found in recalls.items()]
+
+
+def mark(found: Estimate, name: str, *, form: str = ".3f", **look: Any) -> Mark:  # noqa: ANN401 - a mark's fields
+    """Return an estimate as a mark with whiskers that says its name and numbers.
 
     Parameters
     ----------
-    at : the row of each.
-    names : for the hover text; plotly reads a little HTML, so foreign ones must be escaped.
-    shown : how a value is written, such as `%{x:.3f}`.
+    form : of its numbers.
+    look : as `Mark`.
     """
-    return go.Scatter(
-        x=[estimate.value for estimate in found],
-        y=at,
-        error_x={
-            "type": "data",
-            "array": [estimate.high - estimate.value for estimate in found],
-            "arrayminus": [estimate.value - estimate.low for estimate in found],
-            "color": marker["color"] if isinstance(marker["color"], str) else theme.NEUTRAL,
-            "thickness": 2,
-            "width": 5,
-        },
-        mode="markers",
-        marker=marker,
-        name=trace,
-        customdata=[(name, estimate.low, estimate.high) for name, estimate in zip(names, found, strict=True)],
-        hovertemplate=f"%{{customdata[0]}}: {shown} "
-        f"[{shown.replace('x', 'customdata[1]')}, {shown.replace('x', 'customdata[2]')}]<extra>{trace}</extra>",
-    )
+    says = f"{name}: {found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"
+    return Mark(at=found.value, reach=(found.low, found.high), says=says, **look)
 
 
-def rows(titles: Sequence[str], lowest: float, height: int = ROW) -> go.Figure:
-    """Return an empty chart with one row per title, first at the top, from just below `lowest` to 1.
+def class_mark(found: Estimate, label: str, name: str, size: float = 11) -> Mark:
+    """Return a class's share as its mark: human above the middle of the row, AI below."""
+    up = APART if label == "human" else -APART
+    look = {"symbol": theme.SYMBOLS[label], "colour": theme.COLOURS[label], "size": size, "up": up}
+    return mark(found, name, form=".0%", **look)
+
+
+def start(rows: Sequence[Row], most: float = 1.0) -> float:
+    """Return where an axis begins so that no mark and no whisker is cut off: just below them, and below `most`."""
+    lowest = min([most, *(value for row in rows for mark in row.marks for value in (mark.at, *(mark.reach or ())))])
+    return max(-0.02, float(lowest) - 0.03)
+
+
+# As elements of the page
+
+
+def drawn(chart: Chart, alt: str) -> str:
+    """Return a chart as HTML; its looks are in page.css.
 
     Parameters
     ----------
-    titles : foreign ones escaped.
-    height : of a row in pixels.
+    alt : what it shows, for those who cannot see it.
     """
-    figure = go.Figure()
-    figure.update_yaxes(tickvals=places(titles), ticktext=list(titles), range=[-0.6, len(titles) - 0.4], showgrid=False)
-    figure.update_yaxes(zeroline=False, fixedrange=True, tickfont_size=13)
-    figure.update_xaxes(
-        range=[max(-0.02, lowest - 0.03), 1.02], zeroline=False, fixedrange=True, nticks=6, tickfont_size=13
+    ticks = _ticks(chart)
+    rows = "".join(_row(chart, row, number) for number, row in enumerate(chart.rows, 1))
+    return (
+        f'<div class="smd-rows" role="img" aria-label="{escape(alt)}" style="--row: {chart.height}px">'
+        f"{_behind(chart, ticks)}{rows}{_axis(chart, ticks)}</div>"
     )
-    margin = {"l": 0, "r": 20, "t": 4, "b": 30}
-    return figure.update_layout(height=height * len(titles) + 40, margin=margin, showlegend=False)
 
 
-def reference(figure: go.Figure, at: float, colour: str = theme.NEUTRAL, dash: str = "dot") -> go.Figure:
-    """Add a thin upright line that the marks are read against."""
-    return figure.add_vline(x=at, line={"dash": dash, "width": 1, "color": colour})
+def _behind(chart: Chart, ticks: Sequence[float]) -> str:
+    """Return the upright lines behind all rows."""
+    grid = "".join(f'<i style="left: {_share(chart, tick)}"></i>' for tick in ticks)
+    lines = "".join(
+        f'<i class="smd-line" style="left: {_share(chart, line.at)}; border-left: 1.5px {line.dash} {line.colour}"></i>'
+        for line in chart.lines
+    )
+    return f'<span class="smd-grid" style="grid-row: 1 / {len(chart.rows) + 1}">{grid}{lines}</span>'
 
 
-def places(titles: Sequence[object]) -> list[int]:
-    """Return where each row stands, the first at the top."""
-    return list(range(len(titles) - 1, -1, -1))
+def _row(chart: Chart, row: Row, number: int) -> str:
+    kind = "smd-name smd-heading" if row.heading else "smd-name"
+    note = f"<small>{escape(printable(row.note))}</small>" if row.note else ""
+    marks = "".join(_mark(chart, mark) for mark in row.marks)
+    title, place = f"{escape(printable(row.title))}{note}", f'style="grid-row: {number}"'
+    return f'<span class="{kind}" {place}>{title}</span><span class="smd-lane" {place}>{marks}</span>'
 
 
-def _titles(models: Sequence[Model]) -> list[str]:
-    return [model.name.replace(" classifier", "<br>classifier") for model in models]
+def _mark(chart: Chart, mark: Mark) -> str:
+    """Return a mark and its whiskers; both say its numbers, for a mark is small."""
+    says, top = escape(printable(mark.says)), f"top: {50 - 100 * mark.up:g}%; --colour: {mark.colour}"
+    kind = f"smd-mark smd-{mark.symbol}" + ("" if mark.filled else " smd-open")
+    shape = (
+        f'<i class="{kind}" title="{says}" style="left: {_share(chart, mark.at)}; {top}; --size: {mark.size:g}px"></i>'
+    )
+    if mark.reach is None:
+        return shape
+    left, right = (_share(chart, end) for end in (mark.reach[0], chart.low + chart.high - mark.reach[1]))
+    return f'<i class="smd-reach" title="{says}" style="left: {left}; right: {right}; {top}"></i>{shape}'
 
 
-def _names(models: Sequence[Model]) -> list[str]:
-    return [model.name for model in models]
+def _axis(chart: Chart, ticks: Sequence[float]) -> str:
+    texts = "".join(
+        f'<i style="left: {_share(chart, tick)}">{f"{tick:.0%}" if chart.percent else f"{tick:g}"}</i>'
+        for tick in ticks
+    )
+    title = f'<span class="smd-axis">{escape(chart.axis)}</span>' if chart.axis else ""
+    return f'<span class="smd-ticks">{texts}</span>{title}'
+
+
+def _share(chart: Chart, value: float) -> str:
+    """Return where a value stands, from the left in per cent of the axis."""
+    return f"{100 * (value - chart.low) / (chart.high - chart.low):.2f}%"
+
+
+def _ticks(chart: Chart) -> list[float]:
+    span = chart.high - chart.low
+    step = next((step for step in STEPS if span / step <= MOST_TICKS), STEPS[-1])
+    first, last = math.ceil(chart.low / step - 1e-9), math.floor(chart.high / step + 1e-9)
+    return [round(number * step, 6) for number in range(first, last + 1)]

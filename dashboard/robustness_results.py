@@ -5,10 +5,13 @@ A part is None where the run did not make it. Nothing here computes a figure tha
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from core.artifacts import DETECTORS, LABELS, Run
 from core.errors import ArtifactError
+from dashboard import data
 from dashboard.results import Estimate, count, estimate, number, text
 
 T = TypeVar("T")
@@ -153,6 +156,12 @@ def read(run: Run) -> Audit:
     ------
     ArtifactError : the results are damaged.
     """
+    return _read(run.folder, data.stamp(run.results_file))
+
+
+@lru_cache(maxsize=4)
+def _read(folder: Path, changed: data.Stamp) -> Audit:
+    run = Run(folder)
     try:
         value = run.read_results()
         found = parse(value)

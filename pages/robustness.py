@@ -7,12 +7,13 @@ from dashboard import (
     address,
     components,
     data,
+    figures,
     robustness_figures,
     robustness_results,
     robustness_tables,
     robustness_words,
-    sentences,
     selection,
+    sentences,
     theme,
 )
 
@@ -21,7 +22,6 @@ FACTS_SHOWN = 10
 run = data.current_run()
 st.title("Robustness", anchor=False)
 results, audit = data.results(run), robustness_results.read(run)
-models = {model.key: model for model in results.models}
 st.caption(
     f"Run {sentences.literal(run.name)} · [music or file](#file) · [new sources](#sources) · "
     f"[changed sound](#changes) · [seeds](#seeds) · whiskers and brackets: {results.confidence:.0%} intervals by song"
@@ -42,18 +42,19 @@ else:
     with left:
         st.markdown(f"**AUC with music and without** ({sentences.counted(files.n, 'test clip')}, 0.5 is a coin)")
         areas = {"No music: files": files.area, "No music: sound": heard.area}
-        st.plotly_chart(
-            robustness_figures.shortcut_chart(results.models, model, areas),
-            config=theme.CHART_CONFIG,
-            alt=robustness_tables.shortcut_alt(results, areas),
+        st.html(
+            figures.drawn(
+                robustness_figures.shortcut_chart(results.models, model, areas),
+                robustness_tables.shortcut_alt(results, areas),
+            )
         )
         st.caption("Filled: the chosen detector. ×: a classifier that is shown facts about files or sound, no music.")
     with right:
         st.markdown(f"**AUC of each fact by itself** ({len(told)} of {len(files.facts)} facts, test clips)")
-        st.plotly_chart(
-            robustness_figures.fact_chart(told, heard.facts),
-            config=theme.CHART_CONFIG,
-            alt=robustness_tables.fact_alt(told, heard.facts),
+        st.html(
+            figures.drawn(
+                robustness_figures.fact_chart(told, heard.facts), robustness_tables.fact_alt(told, heard.facts)
+            )
         )
         st.caption("Filled: of the files as stored. ×: of the sound as the detectors are given it.")
     st.text("\n".join(f"• {sentence}" for sentence in robustness_words.shortcut_advice(audit)))
@@ -83,10 +84,11 @@ else:
             if not sources:
                 st.caption("None was held out.")
                 continue
-            st.plotly_chart(
-                robustness_figures.source_chart(sources, results.models, model, measure),
-                config=theme.CHART_CONFIG,
-                alt=robustness_tables.source_alt(sources, model, measure),
+            st.html(
+                figures.drawn(
+                    robustness_figures.source_chart(sources, results.models, model, measure),
+                    robustness_tables.source_alt(sources, model, measure),
+                )
             )
     st.caption(robustness_words.how_held_out(audit, model))
     with st.expander("As a table: every detector"):
@@ -108,10 +110,11 @@ else:
     )  # fmt: skip
     st.markdown(robustness_words.change_title(found, model, measure))
     for column, lines in zip(st.columns(2, gap="large"), robustness_figures.halves(found), strict=False):
-        column.plotly_chart(
-            robustness_figures.change_chart(found, lines, results.models, model, measure),
-            config=theme.CHART_CONFIG,
-            alt=robustness_tables.change_alt(found, lines, model, measure),
+        column.html(
+            figures.drawn(
+                robustness_figures.change_chart(found, lines, results.models, model, measure),
+                robustness_tables.change_alt(found, lines, model, measure),
+            )
         )
     st.caption(f"{robustness_words.change_key(measure)} {robustness_words.seen_changes(audit)}")
     st.markdown("**Detectors compared** (unchanged → at worst)")
@@ -132,10 +135,11 @@ if audit.seeds is None:
 else:
     st.markdown(robustness_words.luck(audit, model))
     st.markdown(f"**AUC of every training** ({sentences.counted(audit.seeds.n, 'test clip')}; square: mean)")
-    st.plotly_chart(
-        robustness_figures.seed_chart(audit.seeds, results.models, model),
-        config=theme.CHART_CONFIG,
-        alt=robustness_tables.seed_alt(audit, results.models),
+    st.html(
+        figures.drawn(
+            robustness_figures.seed_chart(audit.seeds, results.models, model),
+            robustness_tables.seed_alt(audit, results.models),
+        )
     )
     with st.expander("As a table"):
         st.table(

@@ -1,7 +1,9 @@
 """A page as its script runs it: opened at an address, read as a reader reads it, without a browser."""
 
 import json
+import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,14 @@ def words(app: AppTest) -> str:
     said = [str(element.value) for kind in KINDS for element in app.get(kind)]
     said += [f"{metric.label} {metric.value}" for metric in app.metric]
     said += [button.label for button in app.button]
+    said += [unescape(re.sub(r"<[^>]+>", " ", body)) for body in drawn(app)]
     return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
+
+
+def drawn(app: AppTest, kind: str = "") -> list[str]:
+    """Return the HTML of what a page draws itself: `rows`, a chart, `table`, or both."""
+    bodies = [element.proto.body for element in app.get("html")]
+    return [body for body in bodies if body.startswith(f'<div class="smd-{kind}')]
 
 
 def rewrite(run: Run, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from core import mel_scale, storage
 from core.artifacts import SPLITS, Run
 from core.errors import ArtifactError
-from dashboard import attention, attention_figures, attention_maps, attention_words, clips, data, sentences
+from dashboard import attention, attention_figures, attention_maps, attention_words, clips, sentences
 from dashboard.attention import Attention, Fusion, Weight
 from dashboard.attention_maps import Maps
 from dashboard.results import Encoder, Estimate
@@ -56,7 +56,7 @@ def run(made: Run, artifacts: Path) -> Run:
 
 @pytest.fixture
 def found(run: Run) -> Attention:
-    return attention.read(run, data.results(run))
+    return attention.read(run)
 
 
 @pytest.fixture
