@@ -87,17 +87,6 @@ def _word(label: str) -> str:
     return {"human": "human", "ai": "AI"}[label]
 
 
-def caution(split: str, now: float, chosen: float) -> str:
-    """Say what a threshold may be used for that is not the one chosen on validation."""
-    moved = f"**{shown(now)} is not the threshold chosen on validation ({shown(chosen)}).** "
-    if split == "test":
-        return moved + (
-            "Choosing a threshold by looking at test clips flatters: what stands here is for looking, and the numbers "
-            "to report are those at the validation threshold."
-        )
-    return moved + "Its numbers on these same validation clips flatter it: they are what one would choose it by."
-
-
 def curves_alt(name: str, split: str, point: OperatingPoint, curve: str) -> str:
     """Say what a curve shows, for those who cannot see it."""
     found = errors(point)

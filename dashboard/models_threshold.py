@@ -56,7 +56,7 @@ def show(asked: Asked, below: DeltaGenerator) -> None:
     if now == found.chosen:
         st.caption(f"The threshold chosen on validation. {verdict_from(replace(asked.results, models=(asked.model,)))}")
     else:
-        st.warning(models_tables.caution(asked.split, point.threshold, chosen.threshold), icon=":material/visibility:")
+        st.warning(caution(asked.split, point.threshold, chosen.threshold), icon=":material/visibility:")
     _cards(asked, point, chosen)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -66,6 +66,17 @@ def show(asked: Asked, below: DeltaGenerator) -> None:
     with below:
         _curves(asked, now, point)
         _figures(asked, point, chosen)
+
+
+def caution(split: str, now: float, chosen: float) -> str:
+    """Say what a threshold may be used for that is not the one chosen on validation."""
+    moved = f"**{shown(now)} is not the threshold chosen on validation ({shown(chosen)}).** "
+    if split == "test":
+        return moved + (
+            "Choosing a threshold by looking at test clips flatters: what stands here is for looking, and the numbers "
+            "to report are those at the validation threshold."
+        )
+    return moved + "Its numbers on these same validation clips flatter it: they are what one would choose it by."
 
 
 # Choosing

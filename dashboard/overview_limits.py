@@ -1,4 +1,8 @@
-"""What the results do not show, each sentence from the numbers: `Results` in, Markdown sentences out (SPEC U1, D10)."""
+"""What the results do not show, in short, for the Overview and the report: `Results` in, Markdown sentences out.
+
+A line each, most weighty first (SPEC U1, D10). The full list, with every number and with what may be said, is made once
+by `core.phases.evaluate_summary` and kept in results.json: the Overview folds it away, and the pipeline prints it.
+"""
 
 from collections.abc import Sequence
 
@@ -47,7 +51,7 @@ def _unheard(results: Results, audit: Audit) -> str:
     if audit.leave_out and (own := audit.leave_out.models[results.headline.key].ai):
         return (
             f"**Generators never heard.** Of {counted(own.n, 'clip')} from {counted(own.sources, 'AI source')}, each "
-            f"held out in turn, it catches {percents(own.error.complement)}."
+            f"held out in turn, the {results.headline.name} catches {percents(own.error.complement)}."
         )
     new = set(results.sources_in("ai", "test")) - set(results.sources_in("ai", "train"))
     return "" if new else "**Generators never heard.** Every AI source in the test was also in the training."
@@ -62,7 +66,10 @@ def _changed(results: Results, audit: Audit) -> str:
     worst = min((line.area for line in changed), key=lambda area: area.value)
     if not costly:
         return ""
-    return f"**Changed sound.** {costly} of {len(changed)} changes clearly cost it AUC, at worst to {of(worst)}."
+    return (
+        f"**Changed sound.** {costly} of {len(changed)} changes clearly cost the {results.headline.name} AUC, at worst "
+        f"to {of(worst)}."
+    )
 
 
 def _music_alone(results: Results, audit: Audit) -> str:
@@ -74,7 +81,7 @@ def _music_alone(results: Results, audit: Audit) -> str:
         return ""
     return (
         f"**That music alone gives AI away.** Facts about the files alone reach AUC {of(files)}, about the sound as "
-        f"given to it {of(heard)}."
+        f"given to the detectors {of(heard)}."
     )
 
 

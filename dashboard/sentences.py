@@ -107,7 +107,10 @@ def accusation(results: Results) -> str:
     """Say how often a person would be accused wrongly, and how often AI goes unnoticed."""
     scores = results.headline.scores
     human, ai = (_per_hundred(scores[f"recall_{label}"].complement) for label in theme.NAMES)
-    return f"Of 100 human clips, {human} would wrongly be called AI. Of 100 AI clips, {ai} would pass as human."
+    return (
+        f"Of 100 human clips, the {results.headline.name} would wrongly call {human} AI. Of 100 AI clips, it would let "
+        f"{ai} pass as human."
+    )
 
 
 def verdict_from(results: Results) -> str:
@@ -117,7 +120,7 @@ def verdict_from(results: Results) -> str:
         "balanced": "on the validation clips, it is right most often there, both classes counting alike",
     }
     reason = reasons.get(results.rule, "set by hand")
-    return f"It calls a clip AI from a score of {results.headline.threshold:.3g} ({reason})."
+    return f"The {results.headline.name} calls a clip AI from a score of {results.headline.threshold:.3g} ({reason})."
 
 
 def _per_hundred(found: Estimate) -> str:

@@ -1,5 +1,8 @@
 """What may be said after a run and what may not, each sentence from its numbers and with its n (SPEC E6, Q).
 
+This is the full list, kept in results.json and printed by the pipeline; `dashboard.overview_limits` says the weightiest
+of what may not be said in a line each, from the same numbers.
+
 A sentence of "may" stands by itself. One of "may_not" names a claim, and after the colon what speaks against it.
 Sources are the user's own words: whoever shows the sentences must treat them as plain text.
 """
