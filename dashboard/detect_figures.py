@@ -44,16 +44,17 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
     for limit in sorted({low, min(high, 1.0)} - {0.0, 1.0}):
         figure.add_hline(limit, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"}, row=1, col=1)
     window = verdict.windows[chosen]
-    figure.add_vrect(window.start, window.end, line={"color": theme.ACCENT, "width": 2}, row="all", col=1)
+    # A tint: an outline would run through the marks of the windows before and after it
+    figure.add_vrect(window.start, window.end, fillcolor=theme.ACCENT, opacity=0.25, line_width=0, row="all", col=1)
     figure.update_yaxes(range=[-0.06, 1.06], tickformat=".0%", tickvals=[0, 0.5, 1], row=1, col=1)
     figure.update_yaxes(autorange="reversed", showgrid=False, row=2, col=1)
     figure.update_yaxes(fixedrange=True, zeroline=False)
     figure.update_xaxes(fixedrange=True, showgrid=False, zeroline=False, range=[0, verdict.seconds])
     places, texts = _ticks(verdict.seconds)
-    figure.update_xaxes(tickvals=places, ticktext=texts, title={"text": "Time (min:s)", "standoff": 4}, row=2, col=1)
+    figure.update_xaxes(tickvals=places, ticktext=texts, title={"text": "Time (min:s)", "standoff": 12}, row=2, col=1)
     return figure.update_layout(
         height=HEIGHT,
-        margin={"l": 0, "r": 8, "t": 8, "b": 40},
+        margin={"l": 0, "r": 20, "t": 8, "b": 52},  # right: half of the last time
         showlegend=False,
         dragmode=False,
         clickmode="event+select",

@@ -198,7 +198,7 @@ def timeline(found: Answer) -> Window:
     )  # fmt: skip
     st.caption(
         f"Above: the {DETECTORS[found.verdict.detector]} detector, which decides; between the dotted lines it makes no "
-        "call. Below: all six; blue is human (●), red AI (◆), ? uncertain. Grey gaps do not count."
+        "call. Below: all six; blue is human (●), red AI (◆), ? uncertain. Gaps do not count. Tinted: the chosen window."
     )
     if len(places) > 1:
         st.select_slider(

@@ -44,7 +44,7 @@ def show(run: Run, given: Given, window: Window) -> Evidence:
     player.player([_own(found, config), *_neighbour_tracks(run, near, config)], key="detect-window")
     _table(near)
     st.markdown("**What the autoencoder keeps of it**")
-    clip_evidence.beside(found.log_mel, found.rebuilt, config, "detect")
+    clip_evidence.beside(found.log_mel, found.rebuilt, config)
     _artefacts(found)
     _place(run, found)
     return found
@@ -97,13 +97,12 @@ def _table(near: pd.DataFrame | None) -> None:
         return
     rows = [
         {
-            "": str(place),
+            "Cosine": f"{clip['cosine']:.3f}",
             "Class": f"{theme.SIGNS[clip['label']]} {theme.NAMES[clip['label']]}",
             "Source": printable(clip["source"]),
-            "Clip": printable(PurePath(clip["path"]).name, 60),
-            "Cosine": f"{clip['cosine']:.3f}",
+            "Clip": printable(PurePath(clip["path"]).name, 60),  # last: on a phone it is what is cut off
         }
-        for place, (_, clip) in enumerate(near.iterrows(), start=1)
+        for _, clip in near.iterrows()
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"The {len(rows)} nearest training clips with their cosine")
     st.caption("Near in this space means alike in sound, not made by the same: it is no evidence by itself.")
