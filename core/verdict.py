@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def _failed(step: Step) -> bool:
 
 def _with(rule: Rule, config: DetectConfig, longest: float) -> Rule:
     hop = min(config.hop_seconds, longest)
-    return Rule(rule.detector, rule.max_error, hop, config.max_outside, rule.models)
+    return replace(rule, hop_seconds=hop, max_outside=config.max_outside)
 
 
 def _detector_answer(rule: Rule, name: str, probabilities: Sequence[float], outside: bool) -> DetectorAnswer:

@@ -27,6 +27,7 @@ class SongRule:
     test_songs: int
     test_decided: int
     test_wrong: int  # of those decided
+    unheard_songs: int = 0  # of human sources held out in turn, which had a say in the upper limit
 
     def calibrated(self, probabilities: Sequence[float]) -> list[float]:
         """Return each window's probability after the temperature."""
@@ -49,6 +50,7 @@ class Rule:
 
     detector: str  # the one that decides
     max_error: float  # on validation songs
+    max_accused: float  # of the songs from human sources never heard
     hop_seconds: float
     max_outside: float  # share of windows out of scope up to which a song is judged
     models: Mapping[str, SongRule]
@@ -65,7 +67,8 @@ def read_rule(run: Run, results: Results) -> Rule:
         found = results["verdict"]
         models = {name: _song_rule(found["models"][name]) for name in DETECTORS}
         wrong, hop, outside = (float(found[name]) for name in ("max_error", "hop_seconds", "max_outside"))
-        rule = Rule(str(found["detector"]), wrong, hop, outside, models)
+        accused = float(results["threshold_rule"]["max_fpr"])
+        rule = Rule(str(found["detector"]), wrong, accused, hop, outside, models)
         models[rule.detector]
     except (KeyError, TypeError, ValueError) as error:
         problem = "made by another version: it holds no rule for whole songs"
@@ -82,6 +85,7 @@ def _song_rule(found: Mapping[str, Any]) -> SongRule:
         int(test["n"]),
         int(test["n"] - test["inside"]),
         int(test["errors"]),
+        int(found["unheard"]["human"]["n"]) if found["unheard"] else 0,
     )
 
 
@@ -137,10 +141,14 @@ def _rule_sentences(
         f"the log-odds of AI, divided by a temperature of {own.temperature:.2f}."
     )
     yield _limits_of(own.band)
+    unheard = (
+        f", and raised for AI until at most {rule.max_accused:.0%} of {own.unheard_songs} songs from human sources "
+        "held out in turn reach it"
+    )
     yield (
         f"These limits were chosen on {own.val_songs} validation songs, so that at most {rule.max_error:.0%} of the "
-        f"songs called human and of those called AI are called wrongly; of {own.test_songs} test songs, "
-        f"{own.test_decided} were called human or AI, {own.test_wrong} of them wrongly."
+        f"songs called human and of those called AI are called wrongly{unheard if own.unheard_songs else ''}; of "
+        f"{own.test_songs} test songs, {own.test_decided} were called human or AI, {own.test_wrong} of them wrongly."
     )
     yield (
         f"Windows quieter than {silence_dbfs:g} dBFS do not count ({silent} of {windows} here), nor those unlike the "
@@ -191,21 +199,24 @@ def _no_proof(results: Results) -> str:
 
 
 def _unseen(results: Results) -> Iterator[str]:
-    found = results["leave_out"]
-    own = found and found["models"][results["verdict"]["detector"]]
-    if not own or not own["ai"]:
+    """Say how it does on sources that were held out in turn: on whole songs, or else on clips."""
+    name, found = results["verdict"]["detector"], results["leave_out"]
+    songs = results["verdict"]["models"][name]["unheard"]
+    own, unit = (songs, "songs") if songs else (found and found["models"][name], "clips")
+    if not own or not (ai := own["ai"]):
         yield "How often it catches generators that it never heard was not measured."
         return
-    low, high = own["ai"]["interval"]
+    wrong = f", and {songs['ai_called_human']['error']:.0%} human" if songs else ""
+    low, high = ai["interval"]
     yield (
-        f"Of {own['ai']['n']} clips from {own['ai']['sources']} generators held out in turn, which its models had "
-        f"never heard, it caught {1 - own['ai']['error']:.0%} (interval {1 - high:.0%} to {1 - low:.0%})."
+        f"Of {ai['n']} {unit} from {ai['sources']} generators held out in turn, which its models had never heard, it "
+        f"calls {1 - ai['error']:.0%} AI (interval {1 - high:.0%} to {1 - low:.0%}){wrong}."
     )
-    if own["human"]:
-        low, high = own["human"]["interval"]
+    if human := own["human"]:
+        low, high = human["interval"]
         yield (
-            f"Of {own['human']['n']} human clips from {own['human']['sources']} sources it had never heard, it called "
-            f"{own['human']['error']:.0%} AI (interval {low:.0%} to {high:.0%})."
+            f"Of {human['n']} {unit} from {human['sources']} human sources it had never heard, it calls "
+            f"{human['error']:.0%} AI (interval {low:.0%} to {high:.0%})."
         )
 
 

@@ -5,7 +5,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from core.phases.evaluate_audit import robustness_results, seed_results, shortcu
 from core.phases.evaluate_evidence import Evidence, shown
 from core.phases.evaluate_summary import summary
 from core.phases.evaluate_unheard import leave_out_results
+from core.phases.evaluate_verdict import scope_of, verdict_results
 from scripts import pipeline as command
 from tests.invented_run import SETTINGS, invent
 
@@ -251,6 +252,29 @@ def test_a_stricter_threshold_is_judged_on_sources_that_had_no_say_in_it(run: Ru
     over = found["models"]["cnn"]
     assert over["strict"]["human"]["n"] == over["human"]["n"] == 80
     assert over["strict"]["human"]["error"] == over["human"]["error"] == 0.5
+
+
+def test_a_song_is_called_ai_above_the_human_songs_of_sources_never_heard(run: Run) -> None:
+    with np.load(run.leave_out, allow_pickle=False) as file:
+        labels = np.array([clip.label for clip in run.read_clips()])[file["row"]]
+    rewrite(run.leave_out, probability_cnn=certain(labels, True))
+    calm = song_rule(run)
+    odd_humans(run)
+    odd = song_rule(run)
+    assert odd["high"] > calm["high"]
+    assert odd["low"] == calm["low"], "what is called human does not hang on it"
+    added = odd["unheard"]["log_odds_added"]
+    limit = (logit(Evidence(run, CONFIG).thresholds["cnn"]) + added) / odd["temperature"]
+    assert odd["high"] == pytest.approx(expit(limit))
+    assert odd["unheard"]["human"]["error"] == 0.5
+    assert odd["unheard"]["ai"]["n"] == 120
+    assert odd["unheard"]["ai_called_human"]["error"] == 0
+
+
+def song_rule(run: Run) -> dict[str, Any]:
+    evidence = Evidence(run, CONFIG)
+    found = verdict_results(evidence, *scope_of(evidence))["models"]["cnn"]
+    return cast(dict[str, Any], found)
 
 
 def test_a_stricter_threshold_needs_a_rule_that_promises_something(run: Run) -> None:

@@ -146,18 +146,52 @@ def strict_results(evidence: Evidence, found: Mapping[str, Array], name: str) ->
     None where the rule promises no such share, or where fewer than two human sources were held out. The error on human
     sources is nested: each is judged by what the others ask for, as a source that is new tomorrow would be.
     """
+    if evidence.settings.threshold_rule != "fpr":
+        return None
     human, ai = (unheard(evidence, found, name, label) for label in (0, 1))
-    if evidence.settings.threshold_rule != "fpr" or len(human) < 2:
+    strict = _strict(evidence, name, human, ai)
+    return strict and {**strict, "test": _on_test(evidence, name, strict["threshold"])}
+
+
+def strict_songs(evidence: Evidence, name: str, low: float) -> dict[str, Any] | None:
+    """Return the same for whole songs, each by the mean of its clips' log-odds, under every rule.
+
+    Parameters
+    ----------
+    low : probability below which a song is called human; `ai_called_human` tells of how many AI songs that is wrong.
+    """
+    found = evidence.audit(evidence.run.leave_out, COLUMNS)
+    if found is None:
+        return None
+    human, ai = (
+        {source: _songs(evidence, own) for source, own in unheard(evidence, found, name, label).items()}
+        for label in (0, 1)
+    )
+    strict = _strict(evidence, name, human, ai)
+    below = metrics.log_odds(low) - metrics.log_odds(evidence.thresholds[name])
+    called = [own.above < below for own in ai.values()]
+    return strict and {**strict, "ai_called_human": _error(evidence, [own.rows for own in ai.values()], called)}
+
+
+def _songs(evidence: Evidence, clips: Unheard) -> Unheard:
+    """Return a source song by song; each stands at the row of its first clip."""
+    _, first, song = np.unique(evidence.groups[clips.rows], return_index=True, return_inverse=True)
+    above = np.bincount(song, clips.above) / np.bincount(song)
+    return Unheard(clips.rows[first], (above >= 0).astype(np.int64), above)
+
+
+def _strict(
+    evidence: Evidence, name: str, human: Mapping[str, Unheard], ai: Mapping[str, Unheard]
+) -> dict[str, Any] | None:
+    if len(human) < 2:
         return None
     accused = [own.above >= _rise(evidence, human, without=source) for source, own in human.items()]
     rise = _rise(evidence, human)
-    threshold = float(expit(metrics.log_odds(evidence.thresholds[name]) + rise))
     return {
         "log_odds_added": rise,
-        "threshold": threshold,
+        "threshold": float(expit(metrics.log_odds(evidence.thresholds[name]) + rise)),
         "human": _error(evidence, [own.rows for own in human.values()], accused),
         "ai": _error(evidence, [own.rows for own in ai.values()], [own.above < rise for own in ai.values()]),
-        "test": _on_test(evidence, name, threshold),
     }
 
 
