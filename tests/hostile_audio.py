@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -100,13 +101,27 @@ def mp3_with_frames(frames: int) -> bytes:
     return bytes(data)
 
 
-def silent_flac(seconds: int, rate: int) -> bytes:
+def silent_flac(seconds: int, rate: int, channels: int = 1) -> bytes:
     """Return a small FLAC that lasts long."""
     file = io.BytesIO()
-    with sf.SoundFile(file, "w", rate, 1, "PCM_16", format="FLAC") as out:
+    with sf.SoundFile(file, "w", rate, channels, "PCM_16", format="FLAC") as out:
         for _ in range(seconds // 60):
-            out.write(np.zeros(60 * rate, np.int16))
+            out.write(np.zeros((60 * rate, channels), np.int16))
     return file.getvalue()
+
+
+def zipped() -> bytes:
+    """Return an archive with an honest WAV in it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("song.wav", wav(_pcm()))
+    return file.getvalue()
+
+
+def with_rf64_sizes(data: bytes) -> bytes:
+    """Return an RF64 whose three sizes of 64 bits are as large as they can be."""
+    place = data.index(b"ds64") + 8
+    return data[:place] + b"\xff" * 24 + data[place + 24 :]
 
 
 def damaged(data: bytes, at: float = 0.5, length: int = 400) -> bytes:
@@ -208,6 +223,7 @@ _FILES: list[tuple[str, str, str, Callable[[], bytes]]] = [
     ("wav data size 4 GB", "warns:truncated", "a.wav", lambda: wav(_pcm(), data_size=2**32 - 1)),
     ("rf64", "type_not_accepted", "a.wav", lambda: encoded("RF64")),
     ("rf64 of 2^62 bytes", "type_not_accepted", "a.wav", lambda: damaged(encoded("RF64"), 0.0002, 8)),
+    ("rf64 of 2^64 - 1 bytes", "type_not_accepted", "a.wav", lambda: with_rf64_sizes(encoded("RF64"))),
     ("wav fmt size 4 GB", "undecodable", "a.wav", lambda: wav(_pcm(), fmt_size=2**32 - 1)),
     ("w64", "type_not_accepted", "a.wav", lambda: encoded("W64")),
     ("aiff", "type_not_accepted", "a.aiff", lambda: encoded("AIFF")),
@@ -247,6 +263,7 @@ _FILES: list[tuple[str, str, str, Callable[[], bytes]]] = [
     ("flac damaged inside", "warns:truncated", "a.flac", lambda: damaged(encoded("FLAC"))),
     ("a long flac cut after its clip", "warns:truncated", "a.flac", lambda: encoded("FLAC", seconds=12.0)[:-50_000]),
     ("flac of 61 silent minutes", "too_long", "a.flac", lambda: silent_flac(61 * 60, 8000)),
+    ("flac of three silent hours", "too_long", "a.flac", lambda: silent_flac(3 * 3600, 44_100, 2)),
     ("ogg of 2^40 samples", "declared_too_long", "a.ogg", lambda: ogg_with_length(2**40)),
     ("ogg of -5 samples", "undecodable", "a.ogg", lambda: ogg_with_length(-5)),
     ("half an ogg", "warns:truncated", "a.ogg", lambda: _half(_long_ogg())),
@@ -267,6 +284,8 @@ _FILES: list[tuple[str, str, str, Callable[[], bytes]]] = [
     ("text", "unrecognised_type", "a.wav", lambda: b"not a sound\n" * 50),
     ("png", "unrecognised_type", "a.wav", lambda: b"\x89PNG\r\n\x1a\n" + bytes(200)),
     ("zip", "unrecognised_type", "a.wav", lambda: b"PK\3\4" + bytes(200)),
+    ("a zip with a wav in it", "unrecognised_type", "a.wav", zipped),
+    ("a program named as a wav", "unrecognised_type", "a.wav.exe", lambda: b"MZ\x90\0" + bytes(200)),
     ("html with a script", "unrecognised_type", "a.mp3", lambda: b"<html><script>alert(1)</script></html>"),
     ("elf", "unrecognised_type", "a.mp3", lambda: b"\x7fELF\2\1\1" + bytes(200)),
     ("random bytes", "unrecognised_type", "a.wav", lambda: np.random.default_rng(3).bytes(20_000)),

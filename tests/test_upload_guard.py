@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -153,9 +154,19 @@ def test_the_decoder_loads_neither_models_nor_signal_libraries() -> None:
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("case", HOSTILE[::7], ids=lambda case: case.name)
-def test_hostile_files_are_refused_as_they_are_without_the_child(case: hostile_audio.Case, tmp_path: Path) -> None:
-    path = case.make(tmp_path)
-    error = refusal(path.read_bytes(), path.name)
-    assert (error.code, error.path) == (case.outcome, path.name)
-    assert str(tmp_path) not in str(error)
+def test_hostile_files_are_refused_as_they_are_without_the_child(tmp_path: Path) -> None:
+    def refused(place: int) -> tuple[str, str, str]:
+        (tmp_path / str(place)).mkdir()
+        path = HOSTILE[place].make(tmp_path / str(place))
+        error = refusal(path.read_bytes(), path.name)
+        assert error.path == path.name
+        assert str(tmp_path) not in str(error)
+        assert "\n" not in str(error)
+        return HOSTILE[place].name, error.code, str(error)
+
+    chosen = range(0, len(HOSTILE), 4)  # a child each; test_verdict asks about all
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(refused, chosen))
+    assert [(name, code) for name, code, _ in found] == [
+        (HOSTILE[place].name, HOSTILE[place].outcome) for place in chosen
+    ]

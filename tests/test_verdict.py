@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -297,10 +298,24 @@ def test_most_windows_decide_what_a_file_is(found: list[ScopeResult], reason: st
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_hostile_file_gets_an_answer(case: Case, judge: Judge, tmp_path: Path) -> None:
+def test_a_hostile_file_gets_an_answer_within_bounds(case: Case, judge: Judge, tmp_path: Path) -> None:
+    """A verdict, or one sentence with what to do about it; three hours cost no more than a second."""
     path = case.make(tmp_path)
-    found = answer(path, judge)
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        found = answer(path, judge)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - began < 10
+    assert peak < 128 * 2**20
     assert found["file"] == str(path)
+    if "error" in found:
+        problem, remedy = found["error"]["problem"], found["error"]["remedy"]
+        assert problem
+        assert remedy
+        assert not any(odd in problem + remedy for odd in ("\n", "Error", "Traceback", str(tmp_path)))
     if case.outcome == "reads":
         assert "error" not in found
     elif case.outcome.startswith("warns:"):
@@ -370,14 +385,14 @@ def test_limits_name_the_sources_and_what_was_not_measured(finished: Run) -> Non
     assert "demo" in limits({**results, "demo": True})[0]
     own = {"n": 388, "sources": 9, "error": 0.25, "interval": [0.2, 0.3]}
     heard = {"models": {results["verdict"]["detector"]: {"ai": own, "human": None}}}
-    assert "caught 75% (interval 70% to 80%)" in " ".join(limits({**results, "leave_out": heard}))
+    assert "it calls 75% AI (interval 70% to 80%)" in " ".join(limits({**results, "leave_out": heard}))
 
 
 # The run
 
 
 def test_a_run_that_is_not_there_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"scripts\.pipeline run --human DIR"):
+    with pytest.raises(ArtifactError, match=r"scripts\.pipeline run --run nothing --human DIR"):
         Judge(Run(tmp_path / "nothing"))
 
 
