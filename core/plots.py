@@ -69,7 +69,7 @@ def plot_roc_curves(
     ----------
     intervals : per model the interval of its AUC, shown beside it.
     """
-    figure = new_figure(6.4, 7.4)
+    figure = new_figure(6.4, 6.4 + 0.24 * len(probabilities))  # the square stays as large, the legend below it grows
     axes = figure.subplots()
     for place, (model, probability) in enumerate(probabilities.items()):
         false_alarms, caught, _ = roc_curve(labels, probability)

@@ -117,6 +117,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "reconstructions": reconstructions,
     "six confusions": lambda: confusions(6),
     "six models' metrics": lambda: plots.plot_metrics_comparison(dict.fromkeys(SIX.values(), SCORES["CNN"])),
+    "six models' roc": lambda: plots.plot_roc_curves(
+        LABELS, dict.fromkeys(SIX.values(), PROBABILITIES["CNN"]), dict.fromkeys(SIX.values(), (0.71, 0.93))
+    ),
     "three-way attention": lambda: attention(("Autoencoder", "Transformer", "Fine spectrum")),
     "reliability": reliability,
     "shortcuts": shortcuts,
