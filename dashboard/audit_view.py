@@ -64,7 +64,6 @@ _focus = st.components.v2.component("triage_keys", js=_FOCUS)
 
 CLIP = {"here": "", "path": "Clip", "label": "Class"}  # columns of the list, before the score and after
 SAID = {"tags": "Tags", "notes": "Notes", "source": "Source", "away": "Log-odds", "votes": "Say AI"}
-ROW, MOST = 35, 320  # pixels of a table's row, and of the list
 
 
 def threshold(run: Run, model: Model, split: str) -> float:
@@ -92,17 +91,27 @@ def threshold(run: Run, model: Model, split: str) -> float:
     return found.thresholds[now] if held is None else held
 
 
-def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
-    """Show where on the list one is, and the buttons that lead on."""
-    number = paths.index(clip) + 1 if clip in paths else 0
-    said = {path for path in paths if desk.words(path)}
+def where(desk: Desk, clip: str, paths: Sequence[str]) -> None:
+    """Say where on the list one is, and how much of it is done."""
+    said = _said(desk, paths)
     seen = desk.looked_at(clip) & set(paths) | said
-    where = f"**Clip {number} of {len(paths)}**" if number else f"**Not on this list** of {len(paths)}"
-    _buttons(desk, number, paths, all_said=len(said) == len(paths))
-    st.markdown(f"{where} · {len(seen)} of {len(paths)} looked at · {len(said)} tagged or noted")
+    place = (
+        f"**Clip {_number(clip, paths)} of {len(paths)}**" if clip in paths else f"**Not on this list** of {len(paths)}"
+    )
+    st.markdown(f"{place} · {len(seen)} of {len(paths)} looked at · {len(said)} tagged or noted")
 
 
-def _buttons(desk: Desk, number: int, paths: Sequence[str], *, all_said: bool) -> None:
+def _said(desk: Desk, paths: Sequence[str]) -> set[str]:
+    return {path for path in paths if desk.words(path)}
+
+
+def _number(clip: str, paths: Sequence[str]) -> int:
+    return paths.index(clip) + 1 if clip in paths else 0
+
+
+def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
+    """Show the buttons that lead on."""
+    number, all_said = _number(clip, paths), len(_said(desk, paths)) == len(paths)
     advancing = bool(st.session_state.get("audit_advance"))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -139,11 +148,6 @@ def with_words(clips: pd.DataFrame, desk: Desk, detectors: int) -> pd.DataFrame:
         tags=["; ".join(", ".join(one.tags) for one in said if one.tags) for said in words],
         notes=["; ".join(printable(one.note) for one in said if one.note) for said in words],
     )
-
-
-def height(rows: int) -> int:
-    """Return the height of the list in pixels: no taller than its rows."""
-    return min(MOST, ROW * (rows + 1) + 3)
 
 
 def sources(counts: pd.DataFrame) -> None:
@@ -189,7 +193,16 @@ def tags(desk: Desk, path: str, paths: Sequence[str]) -> None:
     widget = f"note-{mine.version if mine else 0}-{path}"
     st.text_area(
         NOTE, note, key=widget, max_chars=annotations.NOTE_LIMIT, height=92, on_change=audit_triage.write,
-        args=(desk, path, widget), placeholder="N to write, Enter to save",
+        args=(desk, path, widget),
+    )  # fmt: skip
+    st.caption(f"N to write, Enter to save; at most {annotations.NOTE_LIMIT:,} characters.")
+
+
+def name() -> None:
+    """Ask whose words these are."""
+    st.text_input(
+        "Your name (optional)", key=audit_triage.WHO, max_chars=annotations.NAME_LIMIT, persist_state="session",
+        help="Kept with your tags and notes; asked once per visit.",
     )  # fmt: skip
 
 
@@ -200,5 +213,6 @@ def others(desk: Desk, path: str) -> None:
         words = "; ".join(filter(None, (", ".join(one.tags), printable(one.note, annotations.NOTE_LIMIT * 2))))
         st.text(f"{printable(one.who) or 'Without a name'}, {sentences.when(one.made)}: {words}")
     if any(one.who == desk.who for one in beside):
-        st.caption("Saved by two people at once under one name; both are kept.")
+        whose = f"under the name {sentences.literal(desk.who)}" if desk.who else "by people who gave no name"
+        st.caption(f"Saved at the same time {whose}: both are kept.")
         st.button("Join them", key="join", on_click=audit_triage.merge, args=(desk, path))

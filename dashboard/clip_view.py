@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from core.artifacts import Run
 from core.config import Config
@@ -11,15 +12,21 @@ from core.storage import Array
 from dashboard import attention_maps, clip_figures, clips, components, player, selection, sound, theme
 from dashboard.pictures import colour_bar_png, overlay_png, spectrogram_png
 from dashboard.results import Results
-from dashboard.sentences import SPLIT_NAMES, literal
+from dashboard.sentences import NBSP, SPLIT_NAMES, literal
+
+ROW = 35  # pixels of a table's row; its title is as high
+WIDE = {"tags": 200, "notes": 400}  # pixels of the columns that people write
 
 
 def rows(found: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Return clips as a table shows them: chosen columns with their titles, names as plain text, classes with marks."""
+    """Return clips as a table shows them: chosen columns with their titles, names as plain text, classes with marks.
+
+    A clip goes by its file's name: its whole path, which may be long, stands above its player.
+    """
     shown = found[list(columns)].copy()
     classes = {label: f"{theme.SIGNS[label]} {theme.NAMES[label]}" for label in theme.NAMES}
     for name in {"path", "source", "song"} & set(columns):
-        shown[name] = shown[name].map(printable)
+        shown[name] = shown[name].map(file_name if name == "path" else printable)
     for name in columns:
         if name == "label" or name.startswith("call_"):
             shown[name] = shown[name].map(classes)
@@ -28,12 +35,18 @@ def rows(found: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     return shown.rename(columns=columns)
 
 
+def file_name(path: str) -> str:
+    """Return the name of a clip's file, as plain text."""
+    return printable(path.rsplit("/", 1)[-1])
+
+
 def table(found: pd.DataFrame, columns: dict[str, str], key: str, alt: str, height: int = 320) -> None:
     """Show clips as a table; choosing a row selects its clip on every page.
 
     Parameters
     ----------
     columns : of `found`, with the titles they are shown under.
+    height : pixels at most; a table is no taller than its rows.
     """
     paths = found["path"].tolist()
     key = f"{key}-{hash(tuple(paths)):x}"  # other rows are another table: a chosen row never means another clip
@@ -45,13 +58,17 @@ def table(found: pd.DataFrame, columns: dict[str, str], key: str, alt: str, heig
 
     st.dataframe(
         rows(found, columns),
-        column_config={
-            title: st.column_config.NumberColumn(format="%.3f")
-            for name, title in columns.items()
-            if name.startswith(("p_", "weight_")) or name == "reconstruction_error"
-        },
-        key=key, on_select=choose, selection_mode="single-row", hide_index=True, height=height, lazy=False, alt=alt,
+        column_config={title: _column(name) for name, title in columns.items()},
+        key=key, on_select=choose, selection_mode="single-row", hide_index=True, lazy=False, alt=alt,
+        height=min(height, ROW * (len(paths) + 1) + 3),
     )  # fmt: skip
+
+
+def _column(name: str) -> ColumnConfig | None:
+    """Return how a column is shown, where not as it comes."""
+    if name.startswith(("p_", "weight_")) or name == "reconstruction_error":
+        return st.column_config.NumberColumn(format="%.3f")
+    return st.column_config.TextColumn(width=WIDE[name]) if name in WIDE else None
 
 
 def scores(clip: pd.Series, results: Results) -> pd.DataFrame:
@@ -62,8 +79,8 @@ def scores(clip: pd.Series, results: Results) -> pd.DataFrame:
                 "Detector": model.name,
                 "Score": f"{clip[f'p_{model.key}']:.3f}",
                 "AI from": f"{model.threshold:.3g}",
-                "Says": f"{theme.SIGNS[clip[f'call_{model.key}']]} {theme.NAMES[clip[f'call_{model.key}']]}",
-                "": "✓ right" if clip[f"right_{model.key}"] else "✗ wrong",
+                "Says": f"{theme.SIGNS[clip[f'call_{model.key}']]}{NBSP}{theme.NAMES[clip[f'call_{model.key}']]}",
+                "": f"✓{NBSP}right" if clip[f"right_{model.key}"] else f"✗{NBSP}wrong",
             }
             for model in results.models
         ]
@@ -78,12 +95,22 @@ def show(run: Run, clip: pd.Series, results: Results, key: str) -> None:
     clip : a row of `clips.table`.
     key : of the player, once per page.
     """
+    hear(run, clip, key)
+    verdicts(clip, results)
+
+
+def hear(run: Run, clip: pd.Series, key: str) -> None:
+    """Show what a clip is, and its sound over its spectrogram."""
     st.text(printable(clip["path"]))
     st.caption(facts(clip))
     try:
         _listen(run, clip, key)
-    except DetectorError as error:  # the verdicts are shown all the same
+    except DetectorError as error:  # what stands beside it is shown all the same
         components.show_error(error)
+
+
+def verdicts(clip: pd.Series, results: Results) -> None:
+    """Show what each detector said about a clip."""
     st.table(scores(clip, results), hide_index=True, border="horizontal", alt="What each detector said about the clip")
 
 

@@ -18,7 +18,7 @@ from dashboard.sentences import counted, percent, span, verdict_from
 ONLY = ("first", "second")  # lists of the clips that only this one of two detectors calls AI
 CELL = "fp"  # whose clips are listed until another is pressed
 ROWS = {"human": ("tn", "fp"), "ai": ("fn", "tp")}  # of the confusion matrix
-ROW, MOST = 35, 286  # pixels of a table's row, and of the table
+MOST = 286  # pixels of the list of clips
 
 
 @dataclass(frozen=True)
@@ -130,17 +130,17 @@ def _cards(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> None:
     changes = {name: counts[name][0] - before[name][0] for name in counts}
     moved = {name: f"{change:+d} by moving" if change else None for name, change in changes.items()}
     sure = f"{asked.results.confidence:.0%} interval"
-    cards = st.grid(min_column_width=165, row_height="content")
+    cards = st.grid(min_column_width=165)
     for name, (label, title) in names.items():
         (k, n), rate = counts[name], models_tables.errors(point)[name]
-        with cards.container(border=True, gap="xsmall"):
+        with cards.container(border=True, gap="xsmall", height="stretch"):
             st.metric(f"{theme.MARKS[label]} {title}", f"{k} of {n}", moved[name], delta_color="inverse")
             st.caption(f"{percent(rate.value)}; {sure} {span(rate)}; {counted(asked.answers.songs_of(label), 'song')}")
-    with cards.container(border=True, gap="xsmall"):
+    with cards.container(border=True, gap="xsmall", height="stretch"):
         right = models_tables.estimate(point, "accuracy")
         st.metric("Accuracy", f"{right.value:.1%}", moved["accuracy"])
         st.caption(f"{sure} {span(right)}; {counted(point.n, 'clip')}, {counted(point.songs, 'song')}")
-    with cards.container(border=True, gap="xsmall"):
+    with cards.container(border=True, gap="xsmall", height="stretch"):
         st.metric("AUC", f"{asked.area.value:.3f}", help="The same at every threshold")
         st.caption(f"{sure} {asked.area.low:.3f} to {asked.area.high:.3f}")
 
@@ -226,8 +226,7 @@ def _clips(asked: Asked, point: OperatingPoint, cell: str) -> None:
         return
     columns = {f"p_{asked.model.key}": "Score"} | ({f"p_{asked.other.key}": asked.other.name} if asked.other else {})
     columns |= ({"label": "Class"} if cell in ONLY else {}) | {"source": "Source", "path": "Clip"}
-    height = min(MOST, ROW * (len(found) + 1) + 3)
-    clip_view.table(found, columns, "behind", title, height)
+    clip_view.table(found, columns, "behind", title, MOST)
 
 
 # The curves, and every figure

@@ -52,18 +52,17 @@ clip = selection.clip(every)
 if clip is None:
     st.info("Nothing on this list.", icon=":material/check:")
 else:
-    audit_view.ways(desk, clip["path"], paths)
+    audit_view.where(desk, clip["path"], paths)
     left, right = st.columns([4, 3], gap="medium")
-    with right:
-        audit_view.tags(desk, clip["path"], paths)
-        audit_view.others(desk, clip["path"])
-        st.text_input(
-            "Your name (optional)", key=audit_triage.WHO, max_chars=60, persist_state="session",
-            help="Kept with your tags and notes; asked once per visit.",
-        )  # fmt: skip
     with left:
         st.markdown(audit_lists.sentence(clip, key, threshold, len(names)))
-        clip_view.show(run, clip, results, "audit")
+        clip_view.hear(run, clip, "audit")
+    with right:  # on a phone between the player and the verdicts
+        audit_view.ways(desk, clip["path"], paths)
+        audit_view.tags(desk, clip["path"], paths)
+        audit_view.others(desk, clip["path"])
+        audit_view.name()
+    clip_view.verdicts(clip, results)
     audit_view.listen()
 
 # The whole list, and where it comes from
@@ -81,7 +80,6 @@ if paths:
         audit_view.CLIP | {f"p_{key}": "Score"} | audit_view.SAID,
         "audit",
         f"{len(chosen)} of {len(among)} clips: {audit_lists.LISTS[kind]}",
-        audit_view.height(len(chosen)),
     )  # fmt: skip
 st.header(f"Errors of {names[key]} by source", anchor=False)
 st.caption(f"{tested['wrong'].sum():,} of {sentences.counted(len(tested), 'clip')} wrong")

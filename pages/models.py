@@ -26,6 +26,7 @@ PARTS = {
     "calibration": "Calibration",
     "training": "Training",
 }
+PAIRS_HEIGHT = 300  # pixels
 SPLITS = {"test": "Test", "val": "Validation"}
 
 run = data.current_run()
@@ -88,7 +89,7 @@ if part == "detectors":
     with right:
         st.markdown(f"**Every two detectors** ({len(found.pairs)} pairs)")
         st.dataframe(
-            pd.DataFrame(models_tables.pair_rows(found.pairs, names)), hide_index=True, height=300,
+            pd.DataFrame(models_tables.pair_rows(found.pairs, names)), hide_index=True, height=PAIRS_HEIGHT,
             alt="Differences in AUC and accuracy of every two detectors, with intervals and p-values",
         )  # fmt: skip
         st.caption(

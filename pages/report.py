@@ -6,6 +6,8 @@ import streamlit as st
 
 from dashboard import data, report
 
+PREVIEW_HEIGHT = 720  # pixels
+
 run, today = data.current_run(), datetime.now(UTC)
 st.title("Report", anchor=False)
 first_page = report.preview(run, today)
@@ -34,4 +36,4 @@ st.caption(
 
 st.header("Its first page", anchor=False)
 with st.container(border=True):
-    st.iframe(first_page, height=720, alt="The report's first page: its summary")
+    st.iframe(first_page, height=PREVIEW_HEIGHT, alt="The report's first page: its summary")

@@ -121,6 +121,21 @@ def test_space_plays_without_the_cursor_in_the_player(browser: "Chrome", address
     until(lambda: kept(run) == [((), "a b")])
 
 
+def test_on_a_phone_tags_and_note_come_between_the_clip_and_the_verdicts(
+    browser: "Chrome", address: str, run: Run
+) -> None:
+    visit(browser, f"{address}/audit?run=audited", width=390)
+    says(browser, "Clip 1 of")
+    clip, ahead, tag, note, verdicts = (
+        browser.execute_script("return document.querySelector(arguments[0]).getBoundingClientRect().top", place)
+        for place in (
+            "[data-testid=stPlotlyChart], .smd-player, .smd-plane", ".st-key-next", ".st-key-tag-1",
+            "textarea[aria-label=Note]", "[data-testid=stTable]",
+        )
+    )  # fmt: skip
+    assert clip < ahead < tag < note < verdicts
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_audit_fits_and_complains_about_nothing(

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import DETECTORS, Run
-from dashboard import annotations, audit_export, audit_lists, audit_triage, clips, data, sentences
+from dashboard import annotations, audit_export, audit_lists, audit_triage, clip_view, clips, data, sentences
 from dashboard.annotations import Annotation
 from tests import reading
 from tests.invented_run import HOSTILE, invent
@@ -300,9 +300,23 @@ def test_two_people_at_once_keep_both(run: Run) -> None:
     drawn(ours)
     assert ours.button(key="tag-5").label == "✓ sounds AI"
     assert "Without a name" in words(ours)
+    assert "Saved at the same time by people who gave no name: both are kept." in words(ours)
     assert "sounds human" in [text for element in ours.text for text in element.value.split(": ")]
     pressed(ours, "join")
     assert [one.tags for one in annotations.read(run.annotations)] == [("sounds AI", "sounds human")]
+
+
+def test_what_the_note_takes_is_said_beside_it(run: Run) -> None:
+    app = opened()
+    assert f"at most {annotations.NOTE_LIMIT:,} characters" in words(app)
+    assert app.text_area[0].placeholder == ""
+
+
+def test_a_list_names_files_and_only_the_clip_on_the_screen_its_folder() -> None:
+    found = pd.DataFrame({"path": ["a long/folder/name.wav"], "notes": ["heard"]})
+    assert clip_view.rows(found, {"path": "Clip", "notes": "Notes"}).to_dict("records") == [
+        {"Clip": "name.wav", "Notes": "heard"}
+    ]
 
 
 def test_a_tag_of_somebody_else_under_a_name_stands_beside(run: Run) -> None:

@@ -57,6 +57,14 @@ def test_the_server_warns_of_nothing_whatever_was_asked_for(browser: "Chrome", s
     assert [line for line in said if "server started" not in line] == []
 
 
+@pytest.mark.parametrize(("page", "row"), [("clips", 4), ("models", 3), ("map", 3), ("audit", 4)])
+def test_the_labels_of_choices_in_a_row_stand_on_one_line(browser: "Chrome", address: str, page: str, row: int) -> None:
+    visit(browser, f"{address}/{page}?run=hostile")
+    tops = """return [...document.querySelectorAll('[data-testid=stMain] [data-testid=stWidgetLabel]')]
+        .map(label => label.getBoundingClientRect()).filter(box => box.height > 0).map(box => Math.round(box.top))"""
+    assert len(set(browser.execute_script(tops)[:row])) == 1
+
+
 def test_nothing_is_fetched_from_elsewhere(browser: "Chrome", address: str) -> None:
     visit(browser, f"{address}/?run=hostile")
     fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
