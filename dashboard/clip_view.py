@@ -58,17 +58,20 @@ def table(found: pd.DataFrame, columns: dict[str, str], key: str, alt: str, heig
 
     st.dataframe(
         rows(found, columns),
-        column_config={title: _column(name) for name, title in columns.items()},
+        column_config=_shown_otherwise(columns),
         key=key, on_select=choose, selection_mode="single-row", hide_index=True, lazy=False, alt=alt,
         height=min(height, ROW * (len(paths) + 1) + 3),
     )  # fmt: skip
 
 
-def _column(name: str) -> ColumnConfig | None:
-    """Return how a column is shown, where not as it comes."""
-    if name.startswith(("p_", "weight_")) or name == "reconstruction_error":
-        return st.column_config.NumberColumn(format="%.3f")
-    return st.column_config.TextColumn(width=WIDE[name]) if name in WIDE else None
+def _shown_otherwise(columns: dict[str, str]) -> dict[str, ColumnConfig]:
+    """Return how those columns are shown that are not shown as they come."""
+    numbers = {
+        title: st.column_config.NumberColumn(format="%.3f")
+        for name, title in columns.items()
+        if name.startswith(("p_", "weight_")) or name == "reconstruction_error"
+    }
+    return numbers | {columns[name]: st.column_config.TextColumn(width=WIDE[name]) for name in WIDE if name in columns}
 
 
 def scores(clip: pd.Series, results: Results) -> pd.DataFrame:

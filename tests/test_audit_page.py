@@ -166,6 +166,8 @@ def test_the_page_opens_at_the_detectors_surest_error(run: Run) -> None:
     distances = found["Log-odds"].abs().tolist()
     assert distances == sorted(distances, reverse=True)
     assert found["Clip"].iloc[0] == shown_clip(app)
+    looks = json.loads(app.dataframe[0].proto.columns)
+    assert [column for column, look in looks.items() if look.get("hidden")] == ["_index"]
 
 
 def test_counts_by_source_add_up_to_all_errors(run: Run) -> None:
