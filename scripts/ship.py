@@ -159,7 +159,7 @@ def _evaluate(run: Run, made: Run, work: Run, config: Config) -> None:
     """Answer every clip of the run with the rounded weights and evaluate the answers."""
     before = {name: _probabilities(run, name) for name in DETECTORS}
     _answer(run, made, work)
-    for path in (run.clips_table, run.skipped_table, run.ae_losses, run.fine_spectrum):
+    for path in (run.clips_table, run.skipped_table, run.ae_losses, run.fine_spectrum, run.leave_out):
         _copy(path, work.folder / run.relative(path))
     _copy(made.transformer_note, work.transformer_note)
     evaluate.run(work, config, "")

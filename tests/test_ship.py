@@ -139,6 +139,20 @@ def test_what_is_taken_over_is_the_runs_own_and_is_named(shipped: Run, finished:
     assert "--run pretrained" not in json.dumps(results)
 
 
+def test_songs_of_sources_never_heard_have_their_say_in_its_rule(finished: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(finished.folder, tmp_path / finished.name))
+    labels = np.array([clip.label for clip in run.read_clips()])
+    splits = np.array([clip.split for clip in run.read_clips()])
+    folds = [(f"new {n}", 0, row, role) for n in (1, 2) for role, chosen in (
+        ("held_out", (splits == "train") & (labels == 0)), ("val", splits == "val"), ("test", splits == "test"),
+    ) for row in np.flatnonzero(chosen)]  # fmt: skip
+    columns = zip(("source", "source_label", "row", "role"), map(np.array, zip(*folds, strict=True)), strict=True)
+    answers = np.random.default_rng(0).uniform(size=len(folds))
+    storage.write_npz(run.leave_out, dict(columns) | {f"probability_{name}": answers for name in DETECTORS})
+    found = ship.ship(run, tmp_path / "pretrained").read_results()["verdict"]["models"]
+    assert all(rule["unheard"]["human"]["sources"] == 2 for rule in found.values())
+
+
 def test_licences_are_those_of_the_manifest(finished: Run, tmp_path: Path) -> None:
     clips, manifest = finished.read_clips(), tmp_path / "manifest.csv"
     manifest.write_text(f"path,origin,licence\n{clips[0].path},here|there,CC0\n", encoding="utf-8")
