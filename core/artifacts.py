@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -250,17 +251,12 @@ class Run:
 
     def read_description(self) -> tuple[dict[str, Any], Config, bool]:
         """Return the data's place, the settings and whether this is the demo."""
-        remedy = f"Start it with `{self.command('--human DIR --ai DIR')}`"
-        value = storage.read_json(self.description, remedy)
         try:
-            if value["format"] != FORMAT:
-                raise ArtifactError(self.description, f"made by another version (format {value['format']})", remedy)
-            data = {name: str(value["data"][name]) for name in ("root", "human", "ai", "manifest")}
-            return data, from_dict(value["config"]), bool(value["demo"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(self.description, "damaged: it does not describe a run", remedy) from error
-        except ConfigError as error:
-            raise ArtifactError(self.description, f"made by another version ({error})", remedy) from error
+            found = self.description.stat()
+        except OSError:
+            found = None  # reading it says what is missing
+        data, config, demo = _described(self.folder, found and (found.st_mtime_ns, found.st_size))
+        return dict(data), config, demo
 
     # Records of phases
 
@@ -339,6 +335,23 @@ class Run:
         if not isinstance(value, dict) or value.get("format") != RESULTS_FORMAT:
             raise ArtifactError(self.results_file, "made by another version", self.remedy("evaluate"))
         return value
+
+
+@lru_cache(maxsize=16)
+def _described(folder: Path, changed: tuple[int, int] | None) -> tuple[dict[str, str], Config, bool]:
+    """Read a run's description; a page asks for it many times."""
+    run = Run(folder)
+    remedy = f"Start it with `{run.command('--human DIR --ai DIR')}`"
+    value = storage.read_json(run.description, remedy)
+    try:
+        if value["format"] != FORMAT:
+            raise ArtifactError(run.description, f"made by another version (format {value['format']})", remedy)
+        data = {name: str(value["data"][name]) for name in ("root", "human", "ai", "manifest")}
+        return data, from_dict(value["config"]), bool(value["demo"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(run.description, "damaged: it does not describe a run", remedy) from error
+    except ConfigError as error:
+        raise ArtifactError(run.description, f"made by another version ({error})", remedy) from error
 
 
 def _clip(row: dict[str, str]) -> Clip:

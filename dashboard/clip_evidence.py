@@ -20,30 +20,26 @@ def reconstruction(run: Run, clip: pd.Series) -> None:
     original = clips.array(run, run.log_mel, row, "explain").astype(np.float32)
     rebuilt = clips.array(run, run.reconstructions, row, "explain").astype(np.float32)
     st.header("What the autoencoder keeps of it", anchor=False)
-    beside(original, rebuilt, config, "picture")
+    beside(original, rebuilt, config)
     st.caption(
         f"Reconstruction error {clip['reconstruction_error']:.3f} (squared deviations of the training clips). "
         "It was trained to rebuild and to classify at once: what it drops, it did not need for either."
     )
 
 
-def beside(original: Array, rebuilt: Array, config: Config, key: str) -> None:
+def beside(original: Array, rebuilt: Array, config: Config) -> None:
     """Show a log-mel, its reconstruction and the difference side by side, (n_mels, frames) in dB each."""
     missed = original - rebuilt
-    seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
     rms = float(np.sqrt(np.mean(np.square(missed))))
-    pictures = (
-        ("Original", "dB below its maximum", clip_figures.spectrogram(original, seconds, rate, top_db)),
-        ("Reconstruction", "the same scale", clip_figures.spectrogram(rebuilt, seconds, rate, top_db)),
-        ("Residual", f"what is missing, {rms:.1f} dB RMS", clip_figures.residual(missed, seconds, rate)),
+    shown = (
+        ("Original", "dB below its maximum", clip_figures.spectrogram, original),
+        ("Reconstruction", "the same scale", clip_figures.spectrogram, rebuilt),
+        ("Residual", f"what is missing, {rms:.1f} dB RMS", clip_figures.residual, missed),
     )
-    for column, (title, unit, figure) in zip(st.columns(3), pictures, strict=True):
+    for column, (title, unit, draw, values) in zip(st.columns(3), shown, strict=True):
         with column:
             st.markdown(f"**{title}** · {unit}")
-            st.plotly_chart(
-                figure, config=theme.CHART_CONFIG, key=f"{key}-{title}",
-                alt=f"Log-mel spectrogram, {title.lower()}: {unit}",
-            )  # fmt: skip
+            st.html(draw(values, config, f"Log-mel spectrogram, {title.lower()}: {unit}"))
 
 
 def fusion(clip: pd.Series) -> None:
@@ -72,8 +68,14 @@ def artefacts(run: Run, clip: pd.Series) -> None:
         f"**Residual spectrum over {config.audio.seconds:g} seconds** · marked: "
         f"the {STRONGEST} lines that moved the score most"
     )
-    st.plotly_chart(
-        clip_figures.artefacts(line_frequencies(config.audio.sample_rate), measured, reference, lines, strongest),
-        config=theme.CHART_CONFIG, key="artefacts", alt=f"Residual spectrum of the clip: {said}",
-    )  # fmt: skip
-    st.caption(f"{said}. Narrow lines that stand still are what a neural decoder's upsampling leaves; so do whistles.")
+    shown = line_frequencies(config.audio.sample_rate), measured, reference, lines, strongest
+    alt = f"Residual spectrum of the clip: {said}"
+    st.html(clip_figures.lines(*shown, alt))
+    st.caption(
+        "Green: this clip. Grey, thin: the mean human training clip. Marks: moved the score "
+        f"{theme.MARKS['ai']} towards AI, {theme.MARKS['human']} towards human; in all, {said}. "
+        "Narrow lines that stand still are what a neural decoder's upsampling leaves; so do whistles."
+    )
+    closer = st.expander("Look closer: zoom, and read off every line", key="clip-lines", on_change="rerun")
+    if closer.open:
+        closer.plotly_chart(clip_figures.artefacts(*shown), config=theme.CHART_CONFIG, key="artefacts", alt=alt)

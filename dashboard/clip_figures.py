@@ -1,56 +1,60 @@
-"""Plotly figures of one clip: values in, figure out. Nothing is read or computed here but what a picture needs."""
+"""Figures of one clip: values in, figure out. Nothing is read or computed here but what a picture needs."""
 
 import numpy as np
 import plotly.graph_objects as go
 
-from core import mel_scale
+from core.config import Config
 from core.storage import Array
-from dashboard import theme
+from dashboard import pictures, planes, player, theme
+from dashboard.figures import Mark
 
-HEIGHT = 270
-TICKS = (250, 500, 1000, 2000, 4000)  # Hz
+LINES_HEIGHT = 240  # pixels
 LARGEST_RESIDUAL = 30.0  # dB: the scale of every residual, so that clips can be compared
 
 
-def spectrogram(decibels: Array, seconds: float, sample_rate: int, top_db: float) -> go.Figure:
+def spectrogram(decibels: Array, config: Config, alt: str) -> str:
     """Draw a log-mel spectrogram, (n_mels, frames) in dB below the clip's maximum, on true time and frequency axes."""
-    return _picture(decibels, seconds, sample_rate, (-top_db, 0.0), theme.SEQUENTIAL)
+    return _picture(decibels, config, (-config.spectrogram.top_db, 0.0), theme.SEQUENTIAL, alt)
 
 
-def residual(difference: Array, seconds: float, sample_rate: int) -> go.Figure:
+def residual(difference: Array, config: Config, alt: str) -> str:
     """Draw a difference of two log-mel spectrograms in dB, centred at zero, its scale the same for every clip."""
-    return _picture(difference, seconds, sample_rate, (-LARGEST_RESIDUAL, LARGEST_RESIDUAL), theme.DIVERGING)
+    return _picture(difference, config, (-LARGEST_RESIDUAL, LARGEST_RESIDUAL), theme.DIVERGING, alt)
 
 
-def _picture(
-    values: Array, seconds: float, sample_rate: int, limits: tuple[float, float], colours: list[str]
-) -> go.Figure:
-    bands, frames = values.shape
-    whole = np.clip(np.round(values.astype(np.float32)), -127, 127).astype(np.int8)  # 1 dB: a quarter of the payload
-    figure = go.Figure(
-        go.Heatmap(
-            z=whole,
-            x=np.linspace(0, seconds, frames),  # not rounded: evenly spaced, it is drawn as one small picture
-            customdata=np.repeat(mel_scale.band_centres(bands, sample_rate).astype(np.int16)[:, None], frames, axis=1),
-            colorscale=[
-                [place, colour] for place, colour in zip(np.linspace(0, 1, len(colours)), colours, strict=True)
-            ],
-            zmin=limits[0],
-            zmax=limits[1],
-            colorbar={"thickness": 8, "len": 1.0, "ticksuffix": " dB", "dtick": 20, "outlinewidth": 0},
-            hovertemplate="%{x:.2f} s, %{customdata} Hz: %{z} dB<extra></extra>",
+def _picture(values: Array, config: Config, limits: tuple[float, float], colours: list[str], alt: str) -> str:
+    axes = player.log_mel_axes(config, values.shape[1])
+    picture = pictures.data_uri(pictures.spectrogram_png(values, *limits, colours), "image/png")
+    kilohertz = planes.Axis(title="kHz", ticks=axes.ticks)
+    seconds = planes.Axis(title="", ticks=planes.ticks(axes.start, axes.end, last=" s"))
+    scale = planes.Scale(colours=colours, ticks=planes.ticks(*limits, " dB", 4))
+    return planes.drawn(picture, alt, seconds, kilohertz, scale)
+
+
+def lines(hertz: Array, clip: Array, reference: Array, moved: Array, strongest: Array, alt: str) -> str:
+    """Draw a clip's fine lines over the human mean and mark the strongest; parameters as `artefacts` (SPEC V3)."""
+    both = np.stack([reference, clip])
+    low, high = float(both.min()), max(float(both.max()), float(both.min()) + 1)
+    heights, ends = (both - low) / (high - low), (hertz[0] / 1000, hertz[-1] / 1000)
+    picture = pictures.lines_svg([(heights[0], theme.NEUTRAL, 1), (heights[1], theme.ACCENT, 1.2)])
+    points = [
+        planes.Point(
+            line / max(len(hertz) - 1, 1), float(heights[1][line]), _moved(hertz[line], clip[line], moved[line])
         )
-    )
-    ticks = [hertz for hertz in TICKS if hertz < sample_rate / 2]
-    figure.update_yaxes(
-        tickvals=mel_scale.band_of(ticks, bands, sample_rate),
-        ticktext=[f"{hertz / 1000:g}" for hertz in ticks],
-        title={"text": "kHz", "standoff": 4},
-        showgrid=False,
-        fixedrange=True,
-    )
-    figure.update_xaxes(title={"text": "Seconds", "standoff": 4}, showgrid=False, fixedrange=True)
-    return figure.update_layout(height=HEIGHT, margin={"l": 44, "r": 4, "t": 8, "b": 40})
+        for line in strongest.tolist()
+    ]
+    return planes.drawn(
+        pictures.data_uri(picture, "image/svg+xml"), alt, height=LINES_HEIGHT, points=points,
+        x=planes.Axis(title="", ticks=planes.ticks(*ends, most=8, last=" kHz")),
+        y=planes.Axis(title="dB over surroundings", ticks=planes.ticks(low, high)),
+    )  # fmt: skip
+
+
+def _moved(hertz: float, decibels: float, moved: float) -> Mark:
+    """Return the mark of a line that moved the score."""
+    label = "ai" if moved > 0 else "human"
+    says = f"{hertz / 1000:.3f} kHz, {decibels:.1f} dB: log-odds {moved:+.3f}, towards {theme.NAMES[label]}"
+    return Mark(at=0, says=says, symbol=theme.SYMBOLS[label], colour=theme.COLOURS[label], size=9)
 
 
 def artefacts(hertz: Array, clip: Array, reference: Array, moved: Array, strongest: Array) -> go.Figure:

@@ -132,7 +132,7 @@ def _listen(run: Run, clip: pd.Series, key: str) -> None:
     try:
         heard = sound.original(run, clip["path"])
     except DetectorError:
-        _look(original, config, key)
+        _look(original, config)
         raise
     _play(run, row, config, heard, (original, rebuilt), key)
 
@@ -165,14 +165,11 @@ def _play(run: Run, row: int, config: Config, heard: sound.Sound, pictures: tupl
         player.player(tracks, key=f"player-{key}")
 
 
-def _look(original: Array, config: Config, key: str) -> None:
+def _look(original: Array, config: Config) -> None:
     """Show the spectrogram of a clip that cannot be heard."""
-    seconds, rate, top_db = config.audio.seconds, config.audio.sample_rate, config.spectrogram.top_db
     st.markdown("**Log-mel spectrogram** · dB below its maximum")
-    st.plotly_chart(
-        clip_figures.spectrogram(original, seconds, rate, top_db), config=theme.CHART_CONFIG, key=f"picture-{key}",
-        alt=f"Log-mel spectrogram of the clip: {-top_db:g} to 0 dB below its maximum",
-    )  # fmt: skip
+    said = f"Log-mel spectrogram of the clip: {-config.spectrogram.top_db:g} to 0 dB below its maximum"
+    st.html(clip_figures.spectrogram(original, config, said))
 
 
 def _attention(run: Run, row: int, axes: player.Axes, frames: int) -> bytes:

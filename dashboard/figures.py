@@ -16,7 +16,7 @@ from dashboard.results import Estimate, Model
 
 ROW = 44  # pixels per detector
 MOST_TICKS = 6
-STEPS = (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # between two ticks
+STEPS = tuple(size * 10.0**power for power in range(-4, 7) for size in (1, 2, 2.5, 5))  # between two ticks
 APART = 0.14  # of a row's height: how far two classes stand from its middle
 
 
@@ -134,7 +134,7 @@ def drawn(chart: Chart, alt: str) -> str:
     ----------
     alt : what it shows, for those who cannot see it.
     """
-    ticks = _ticks(chart)
+    ticks = steps(chart.low, chart.high)
     rows = "".join(_row(chart, row, number) for number, row in enumerate(chart.rows, 1))
     return (
         f'<div class="smd-rows" role="img" aria-label="{escape(alt)}" style="--row: {chart.height}px">'
@@ -162,15 +162,20 @@ def _row(chart: Chart, row: Row, number: int) -> str:
 
 def _mark(chart: Chart, mark: Mark) -> str:
     """Return a mark and its whiskers; both say its numbers, for a mark is small."""
-    says, top = escape(printable(mark.says)), f"top: {50 - 100 * mark.up:g}%; --colour: {mark.colour}"
-    kind = f"smd-mark smd-{mark.symbol}" + ("" if mark.filled else " smd-open")
-    shape = (
-        f'<i class="{kind}" title="{says}" style="left: {_share(chart, mark.at)}; {top}; --size: {mark.size:g}px"></i>'
-    )
+    top = f"{50 - 100 * mark.up:g}%"
+    own = shape(mark, _share(chart, mark.at), top)
     if mark.reach is None:
-        return shape
+        return own
     left, right = (_share(chart, end) for end in (mark.reach[0], chart.low + chart.high - mark.reach[1]))
-    return f'<i class="smd-reach" title="{says}" style="left: {left}; right: {right}; {top}"></i>{shape}'
+    look = f"left: {left}; right: {right}; top: {top}; --colour: {mark.colour}"
+    return f'<i class="smd-reach" title="{escape(printable(mark.says))}" style="{look}"></i>{own}'
+
+
+def shape(mark: Mark, left: str, top: str) -> str:
+    """Return a mark as HTML at a place, such as `50%`, of what it stands in."""
+    kind = f"smd-mark smd-{mark.symbol}" + ("" if mark.filled else " smd-open")
+    look = f"left: {left}; top: {top}; --colour: {mark.colour}; --size: {mark.size:g}px"
+    return f'<i class="{kind}" title="{escape(printable(mark.says))}" style="{look}"></i>'
 
 
 def _axis(chart: Chart, ticks: Sequence[float]) -> str:
@@ -187,8 +192,9 @@ def _share(chart: Chart, value: float) -> str:
     return f"{100 * (value - chart.low) / (chart.high - chart.low):.2f}%"
 
 
-def _ticks(chart: Chart) -> list[float]:
-    span = chart.high - chart.low
-    step = next((step for step in STEPS if span / step <= MOST_TICKS), STEPS[-1])
-    first, last = math.ceil(chart.low / step - 1e-9), math.floor(chart.high / step + 1e-9)
-    return [round(number * step, 6) for number in range(first, last + 1)]
+def steps(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
+    """Return round values from `low` to `high`, evenly spaced, at most `most` or one more."""
+    span = high - low
+    size = next(size for size in STEPS if span / size <= most)
+    first, last = math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9)
+    return [round(number * size, 6) for number in range(first, last + 1)]

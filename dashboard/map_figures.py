@@ -3,12 +3,15 @@
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from core.errors import printable
-from dashboard import theme
+from dashboard import pictures, planes, theme
+from dashboard.figures import Mark
 from dashboard.map_choice import OTHERS
 from dashboard.sentences import SPLIT_NAMES
 
@@ -26,6 +29,8 @@ FIXED = {
     "Wrong": "#EE7733",
 }
 SCALE = ("#5457A6", "#2A7F93", "#22A884", "#7AD151", "#FDE725")  # viridis, its dark end lifted off a dark page
+DOTS, EDGE = 720, 0.02  # pixels of the still map's longer side; share left free round it
+SELECTED: Mapping[str, Any] = {"symbol": "x", "colour": theme.ACCENT, "size": 18}
 MAP_CONFIG = {
     **theme.CHART_CONFIG,
     "displayModeBar": True,
@@ -111,25 +116,35 @@ def add_errors(figure: go.Figure, wrong: pd.DataFrame, name: str, chosen: Sequen
     return figure.add_trace(trace)
 
 
-def locator(shown: pd.DataFrame, row: int, near: Iterable[int]) -> go.Figure:
-    """Draw where a clip (cross) and its neighbours (marks of their class) lie among all clips (grey points)."""
-    figure = _empty(SMALL)
-    dots = {"color": theme.NEUTRAL, "size": 4, "opacity": 0.35}
-    figure.add_trace(_still(shown, dots, f"All on the map ({len(shown):,})"))
-    for label, name in theme.NAMES.items():
-        part = shown.loc[[other for other in near if other in shown.index]]
-        part = part[part["label"] == label]
-        marker = {"color": theme.COLOURS[label], "symbol": theme.SYMBOLS[label], "size": 9}
-        if len(part):
-            figure.add_trace(_still(part, marker, f"{name} neighbours ({len(part)})"))
-    if row in shown.index:
-        cross = {"symbol": "x-thin", "size": 16, "line": {"width": 3, "color": theme.ACCENT}}
-        figure.add_trace(_still(shown.loc[[row]], cross, "Selected clip"))
-    return figure.update_layout(dragmode=False, margin_t=0)
+def locator(shown: pd.DataFrame, row: int, near: Iterable[int], alt: str) -> str:
+    """Draw where a clip (cross) and its neighbours (marks of their class) lie among all clips (grey dots), as HTML.
+
+    Parameters
+    ----------
+    shown : clips with `x`, `y`, `label`, `path`.
+    row, near : of its index; those that are not shown have no mark.
+    """
+    places = shown[["x", "y"]].to_numpy(float)
+    low, span = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-9)
+    shares = EDGE + (1 - 2 * EDGE) * (places - low) / span
+    wide, high = span / span.max()
+    dots = pictures.dots_png(shares[:, 0], shares[:, 1], (round(DOTS * wide), round(DOTS * high)), theme.NEUTRAL, 3)
+    marks = [(place, _neighbour(shown.iloc[place])) for place in _there(shown, near)]
+    marks += [(place, Mark(at=0, says="The selected clip", **SELECTED)) for place in _there(shown, [row])]
+    points = [planes.Point(float(shares[place, 0]), float(shares[place, 1]), mark) for place, mark in marks]
+    return planes.drawn(
+        pictures.data_uri(dots, "image/png"), alt, points=points, height=round(SMALL * high), aspect=wide / high
+    )
 
 
-def _still(points: pd.DataFrame, marker: Mapping[str, object], name: str) -> go.Scattergl:
-    return go.Scattergl(x=points["x"], y=points["y"], mode="markers", marker=marker, name=name, hoverinfo="skip")
+def _there(shown: pd.DataFrame, rows: Iterable[int]) -> list[int]:
+    """Return where those of some rows that are shown stand among the shown ones."""
+    return [int(place) for place in shown.index.get_indexer(pd.Index(list(rows))) if place >= 0]
+
+
+def _neighbour(clip: pd.Series) -> Mark:
+    says = f"{PurePosixPath(clip['path']).name}, {theme.NAMES[clip['label']]}"
+    return Mark(at=0, says=says, symbol=theme.SYMBOLS[clip["label"]], colour=theme.COLOURS[clip["label"]], size=10)
 
 
 def _marks(

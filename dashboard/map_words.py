@@ -87,3 +87,11 @@ def locator_alt(shown: pd.DataFrame, row: int, near: pd.DataFrame) -> str:
     there = int(near.index.isin(shown.index).sum())
     place = "The selected clip" if row in shown.index else "Without the selected clip, which is not on it: the map"
     return f"{place} and {there} of its {len(near)} neighbours on the map"
+
+
+def locator_key(shown: pd.DataFrame, row: int, near: pd.DataFrame) -> str:
+    """Say what the marks of the still map are, as Markdown."""
+    counts = near.loc[near.index.isin(shown.index), "label"].value_counts()
+    marks = [f"{theme.labelled(label)} neighbours ({counts[label]})" for label in theme.NAMES if label in counts]
+    cross = "×: the selected clip. " if row in shown.index else ""
+    return f"{cross}{', '.join(marks)}{'. ' if marks else ''}Grey: all {len(shown):,} on the map."

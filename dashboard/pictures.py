@@ -1,4 +1,4 @@
-"""Pictures as PNG bytes: spectrograms, differences of two, colour bars and layers to put over them.
+"""Pictures as bytes: spectrograms, differences of two, colour bars and layers to put over them, and lines.
 
 numpy and PIL only. A palette of 256 colours keeps a spectrogram near 15 kB; as a chart's heatmap it would be 200.
 """
@@ -14,6 +14,8 @@ from PIL import Image, ImageColor
 from dashboard import theme
 
 LEVELS = 256
+SEEN_THROUGH = 110  # of 255: how much of what lies below a dot hides
+FINE = 400  # steps of a line's height
 OPAQUE = 0.8 * 255  # how much of what lies below the strongest weight of a layer hides
 
 
@@ -52,6 +54,47 @@ def overlay_png(weights: ArrayLike) -> bytes:
     colour = cyan + share[..., None] ** 2 * (255 - cyan)
     pixels = np.concatenate([colour, share[..., None] * OPAQUE], axis=-1)
     return _png(Image.fromarray(pixels.round().astype(np.uint8)))
+
+
+def lines_svg(series: Sequence[tuple[ArrayLike, str, float]]) -> bytes:
+    """Draw lines from the left side to the right, each of evenly spaced values; the picture stretches to any size.
+
+    Parameters
+    ----------
+    series : values in [0, 1], 0 at the lower side; colour; and width in pixels. Later ones lie above.
+    """
+    drawn, wide = [], 1
+    for values, colour, width in series:
+        heights = FINE - np.round(np.clip(np.asarray(values, np.float64), 0, 1) * FINE).astype(int)
+        wide = max(len(heights) - 1, 1)
+        path = " ".join(f"1 {step}" for step in np.diff(heights).tolist())
+        drawn.append(
+            f'<path d="M0 {heights[0]}l{path}" fill="none" stroke="{colour}" stroke-width="{width:g}" '
+            'vector-effect="non-scaling-stroke" stroke-linejoin="round"/>'
+        )
+    box = f'viewBox="0 0 {wide} {FINE}" preserveAspectRatio="none"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{"".join(drawn)}</svg>'.encode()
+
+
+def dots_png(x: ArrayLike, y: ArrayLike, size: tuple[int, int], colour: str, radius: int) -> bytes:
+    """Draw a dot for each place, half seen through, on nothing.
+
+    Parameters
+    ----------
+    x, y : in [0, 1], from the left and from below.
+    size : pixels, across and upwards.
+    """
+    wide, high = size
+    dots = np.zeros((high + 2 * radius, wide + 2 * radius), np.uint8)
+    columns = np.round(np.asarray(x, np.float64) * (wide - 1)).astype(int)
+    lines = np.round((1 - np.asarray(y, np.float64)) * (high - 1)).astype(int)
+    for down, right in np.argwhere(np.hypot(*np.indices((2 * radius + 1,) * 2) - radius) <= radius):
+        dots[lines + down, columns + right] = 1
+    image = Image.fromarray(dots[radius:-radius, radius:-radius]).convert("P")
+    image.putpalette(ImageColor.getrgb(colour) * 2)
+    file = io.BytesIO()
+    image.save(file, "PNG", transparency=bytes([0, SEEN_THROUGH]), bits=1)
+    return file.getvalue()
 
 
 def data_uri(content: bytes, mime: str) -> str:

@@ -123,7 +123,5 @@ else:
         )  # fmt: skip
         there = near.index.isin(points.index).sum()
         st.markdown(f"**Where they lie on the map** ({maps[embedding]}): {there} of {len(near)}")
-        st.plotly_chart(
-            map_figures.locator(points, row, near.index), config=theme.CHART_CONFIG, key="map-locator",
-            alt=map_words.locator_alt(points, row, near),
-        )  # fmt: skip
+        st.html(map_figures.locator(points, row, near.index, map_words.locator_alt(points, row, near)))
+        st.caption(map_words.locator_key(points, row, near))

@@ -1,5 +1,6 @@
 """The Clips page and what all pages share of it: one table of clips, one selected clip, one view of it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import DETECTORS, Run
+from core.config import Config
 from core.errors import ArtifactError
-from dashboard import clip_evidence, clip_figures, clip_view, clips, data, selection
+from dashboard import clip_evidence, clip_figures, clip_view, clips, data, pictures, selection
 from dashboard.clip_filter import ClipFilter, shown
 from tests import reading
 from tests.invented_run import HOSTILE, invent
-from tests.reading import words
+from tests.reading import drawn, words
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 
@@ -140,7 +142,7 @@ def test_the_page_shows_every_detectors_score_threshold_and_verdict(run: Run) ->
 def test_a_clip_that_cannot_be_heard_is_still_shown(run: Run) -> None:
     app = opened(run=run.name, clip=clips.table(run)["path"][5])
     assert "cannot be shown" in words(app)
-    assert len(app.get("plotly_chart")) == 5  # its picture without the player, and what lies behind the verdicts
+    assert len(drawn(app, "plane")) == 5  # its picture without the player, and what lies behind the verdicts
     assert len(app.table) == 1
 
 
@@ -158,12 +160,27 @@ def test_hostile_sources_are_shown_letter_by_letter(run: Run) -> None:
 
 
 def test_residual_is_centred_at_zero_and_pictures_have_true_axes() -> None:
-    values = np.full((128, 157), -40.0, np.float32)
-    (heat,) = clip_figures.residual(values, 5.0, 16_000).data
-    assert heat.zmin == -heat.zmax
-    (heat,) = clip_figures.spectrogram(values, 5.0, 16_000, 80.0).data
-    assert heat.x[-1] == 5.0
-    assert heat.customdata[0, 0] < heat.customdata[-1, 0] < 8000
+    values, config = np.zeros((128, 157), np.float32), Config()
+    body = clip_figures.residual(values, config, "nothing is missing")
+    assert '<i style="bottom: 50.00%">0 dB</i>' in body
+    body = clip_figures.spectrogram(values, config, "loud")
+    assert re.search(r'<i style="left: (9\d|100)\.\d\d%">5 s</i>', body)
+    kilohertz = [float(place) for place in re.findall(r'<i style="bottom: ([\d.]+)%">[\d.]+</i>', body)]
+    assert len(kilohertz) >= 4
+    assert kilohertz == sorted(kilohertz)
+
+
+def test_a_line_of_a_picture_goes_through_its_values() -> None:
+    svg = pictures.lines_svg([([0.0, 1.0, 0.5], "#009988", 1)]).decode()
+    assert 'viewBox="0 0 2 400"' in svg
+    assert 'd="M0 400l1 -400 1 200"' in svg
+
+
+def test_the_selected_clip_is_shown_without_a_library_of_charts(run: Run) -> None:
+    app = opened(run=run.name, clip=clips.table(run)["path"][130])
+    assert not app.get("plotly_chart")
+    app.session_state["clip-lines"] = True
+    assert len(app.run().get("plotly_chart")) == 1  # asked for: to zoom
 
 
 def test_the_strongest_lines_are_marked_by_the_class_they_speak_for() -> None:
@@ -173,6 +190,12 @@ def test_the_strongest_lines_are_marked_by_the_class_they_speak_for() -> None:
     chart = clip_figures.artefacts(hertz, level, level, moved, np.array([7, 3]))
     towards = {trace.name: list(trace.x) for trace in chart.data[2:]}
     assert towards == {"moved the score towards AI": [0.03], "moved the score towards Human": [0.07]}
+    body = clip_figures.lines(hertz, level, level, moved, np.array([7, 3]), "lines")
+    marks = re.findall(r'smd-mark smd-(\w+)" title="([^"]+)" style="left: ([\d.]+)%', body)
+    assert marks == [
+        ("circle", "0.070 kHz, 0.0 dB: log-odds -2.000, towards Human", "7.07"),
+        ("diamond", "0.030 kHz, 0.0 dB: log-odds +1.000, towards AI", "3.03"),
+    ]
 
 
 def test_a_table_shows_marks_and_words_for_classes_and_verdicts() -> None:
@@ -182,10 +205,8 @@ def test_a_table_shows_marks_and_words_for_classes_and_verdicts() -> None:
 
 
 def test_evidence_of_a_clip_is_drawn_from_its_own_row(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[np.ndarray] = []
-    monkeypatch.setattr(
-        clip_figures, "spectrogram", lambda values, *_: drawn.append(values) or clip_figures.go.Figure()
-    )
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(clip_figures, "spectrogram", lambda values, *_: seen.append(values) or "<p>")
     clip_evidence.reconstruction(run, clips.table(run).loc[9])
-    np.testing.assert_array_equal(drawn[0], np.load(run.log_mel)[9].astype(np.float32))
-    np.testing.assert_array_equal(drawn[1], np.load(run.reconstructions)[9].astype(np.float32))
+    np.testing.assert_array_equal(seen[0], np.load(run.log_mel)[9].astype(np.float32))
+    np.testing.assert_array_equal(seen[1], np.load(run.reconstructions)[9].astype(np.float32))

@@ -1,6 +1,7 @@
 """The map: what is near what, what a lasso means, and what the page says of it."""
 
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -11,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import storage
 from core.artifacts import Run
 from core.errors import ArtifactError
-from dashboard import map_choice, map_embedding, map_figures, map_words, sentences, theme
+from dashboard import map_choice, map_embedding, map_figures, map_words, pictures, sentences, theme
 from dashboard.map_choice import OTHERS, chosen_rows
 from dashboard.map_embedding import class_agreement, neighbours
 from tests import reading
 from tests.invented_run import HOSTILE, invent
-from tests.reading import words
+from tests.reading import drawn, words
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "librosa", "sklearn", "scipy", "matplotlib", "numba")
@@ -254,8 +256,36 @@ def test_neighbours_come_from_the_split_that_is_asked_for(run: Run) -> None:
 def test_charts_and_tables_have_text_alternatives(run: Run) -> None:
     app = opened(clip=run.read_clips()[0].path)
     elements = [*app.get("plotly_chart"), *app.dataframe]
-    assert len(elements) >= 3
+    assert len(elements) >= 2
     assert all(element.proto.alt for element in elements)
+    assert any('aria-label="The selected clip and ' in body for body in drawn(app, "plane"))
+
+
+def test_only_one_chart_needs_a_canvas_of_its_own_however_many_clips_there_are(run: Run) -> None:
+    app = opened(clip=run.read_clips()[0].path)
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_neighbours_stand_on_the_still_map_where_they_are_on_the_map() -> None:
+    shown = pd.DataFrame(
+        {"x": [0.0, 2.0, 4.0], "y": [0.0, 1.0, 0.0], "label": ["human", "ai", "ai"], "path": ["a", "b", "c"]},
+        index=[7, 8, 9],
+    )
+    body = map_figures.locator(shown, 7, [9, 5, 8], "three")
+    marks = re.findall(r'smd-mark smd-(\w+)" title="([^"]+)" style="left: ([\d.]+)%; top: ([\d.]+)%', body)
+    assert marks == [
+        ("diamond", "c, AI", "98.00", "98.00"),
+        ("diamond", "b, AI", "50.00", "2.00"),
+        ("x", "The selected clip", "2.00", "98.00"),
+    ]
+    assert "aspect-ratio: 4.000" in body  # one scale for both axes
+
+
+def test_a_dot_is_drawn_where_its_clip_lies() -> None:
+    image = Image.open(io.BytesIO(pictures.dots_png([0.0, 1.0], [1.0, 0.0], (20, 10), theme.NEUTRAL, 1)))
+    pixels = np.asarray(image.convert("RGBA"))
+    assert pixels.shape == (10, 20, 4)
+    assert np.argwhere(pixels[..., 3]).tolist() == [[0, 0], [0, 1], [1, 0], [8, 19], [9, 18], [9, 19]]
 
 
 def test_hostile_names_are_plain_text_on_the_page(run: Run) -> None:
