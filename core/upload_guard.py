@@ -10,6 +10,7 @@ Where the system knows no such limits (Windows), the time is bounded and the mem
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ SECONDS_PER_MINUTE: Final = 10.0  # of decoding, for each minute of sound that t
 MIN_SECONDS: Final = 15.0  # of decoding, for every file
 
 _POLL = 0.02  # seconds
+_PREFIX = "upload-"  # of a private folder, before the process it belongs to
 _SHORTER = "Try a shorter piece of it, or save it again as WAV or FLAC"
 _CHILD = (sys.executable, "-m", "core.upload_guard")
 
@@ -128,7 +130,9 @@ def decoded(
     """
     if len(content) > MAX_BYTES:
         raise AudioError(name, "too_large", f"is larger than {MAX_BYTES / 2**20:g} MB", "Cut it into shorter files")
-    with tempfile.TemporaryDirectory(prefix="upload-", ignore_cleanup_errors=True) as folder:  # mode 700
+    _sweep()
+    own = f"{_PREFIX}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=own, ignore_cleanup_errors=True) as folder:  # mode 700
         private = _Folder(Path(folder))
         _write_private(private.upload, content)
         _decode(private, name, config, progress, bounds or Bounds(), child)
@@ -142,6 +146,25 @@ def decoded(
             channels=int(facts["channels"]),
             warnings=(*map(str, facts["warnings"]), *_renamed(name, str(facts["format"]))),
         )
+
+
+def _sweep() -> None:
+    """Delete what servers left behind that were killed while they decoded; all others clean up after themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process is there; where that cannot be asked (Windows), it counts as there."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
+    return True
 
 
 class _Folder:

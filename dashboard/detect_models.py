@@ -3,6 +3,7 @@
 Only what is called here loads them: opening the page does not. Models are shared by all sessions; answers never are.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,9 @@ def load(run: Run) -> "Judge":
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the models, once …")
 def _load(folder: str, changed: int) -> "Judge":
+    # Threads of torch that wait for one another sleep: spinning, they took twice the time and more beside other work.
+    # It is read when torch is loaded; the commands have it from scripts/environment.py.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from core.verdict import Judge  # late: loads torch
 
     return Judge(Run(Path(folder)))

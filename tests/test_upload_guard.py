@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from core.artifacts import ROOT
 from core.audio import read_song
 from core.config import AudioConfig
 from core.errors import AudioError
@@ -82,6 +83,30 @@ def test_nothing_is_left_when_the_reader_goes_away_in_the_middle(temporary: Path
     with pytest.raises(KeyboardInterrupt), decoded(b"RIFF", "a.wav", AUDIO, gone, child=slow):
         pass
     assert time.monotonic() - began < 10
+    assert list(temporary.iterdir()) == []
+
+
+KILLED = """
+import os, signal
+from core.config import AudioConfig
+from core.upload_guard import decoded
+from tests.hostile_audio import encoded
+
+with decoded(encoded("FLAC"), "secret.flac", AudioConfig()):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can ask whether a process is alive")
+def test_what_a_killed_server_left_is_deleted_at_the_next_upload(temporary: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, env=environment, check=False)
+    (left,) = temporary.iterdir()
+    assert (left / "upload").exists()
+    with decoded(hostile_audio.encoded("FLAC"), "a.flac", AUDIO) as mine:
+        with decoded(hostile_audio.encoded("FLAC"), "b.flac", AUDIO) as another:
+            assert {path.name for path in temporary.iterdir()} == {mine.path.parent.name, another.path.parent.name}
+        assert mine.path.exists()
     assert list(temporary.iterdir()) == []
 
 
