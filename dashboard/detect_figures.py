@@ -1,6 +1,7 @@
 """Figures of Detect: values in, plotly figure out. Nothing foreign is written into them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -44,8 +45,9 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
     for limit in sorted({low, min(high, 1.0)} - {0.0, 1.0}):
         figure.add_hline(limit, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"}, row=1, col=1)
     window = verdict.windows[chosen]
-    # A tint: an outline would run through the marks of the windows before and after it
-    figure.add_vrect(window.start, window.end, fillcolor=theme.ACCENT, opacity=0.25, line_width=0, row="all", col=1)
+    figure.add_vrect(window.start, window.end, fillcolor=theme.ACCENT, opacity=0.25, line_width=0, row=1, col=1)
+    if len(middles) > 1:  # around its column: the window itself reaches into its neighbours' columns
+        figure.add_vrect(*_column(middles, chosen), line={"color": theme.ACCENT, "width": 3}, row=2, col=1)
     figure.update_yaxes(range=[-0.06, 1.06], tickformat=".0%", tickvals=[0, 0.5, 1], row=1, col=1)
     figure.update_yaxes(autorange="reversed", showgrid=False, row=2, col=1)
     figure.update_yaxes(fixedrange=True, zeroline=False)
@@ -59,6 +61,13 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
         dragmode=False,
         clickmode="event+select",
     )
+
+
+def _column(middles: Sequence[float], place: int) -> tuple[float, float]:
+    """Return where one of several columns begins and ends: half way to its neighbours."""
+    half = [(after - before) / 2 for before, after in pairwise(middles)]
+    half = [half[0], *half, half[-1]]
+    return middles[place] - half[place], middles[place] + half[place + 1]
 
 
 def _value(window: Window, detector: str) -> float | None:

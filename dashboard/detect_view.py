@@ -51,7 +51,10 @@ def choose(run: Run) -> None:
             "Hold the microphone to the music, for 10 seconds or more", sample_rate=RECORDED_RATE,
             key=f"detect-record-{turn}", on_change=detect_session.take, args=(f"detect-record-{turn}",),
         )  # fmt: skip
-        st.caption("A room and a microphone change the sound: a recording is a weaker hint than the file itself.")
+        st.caption(
+            "A room and a microphone change the sound: a recording is a weaker hint than the file itself. Where there is "
+            "no microphone, or the browser may not use it, recording ends in an error: upload a file instead."
+        )
     with example:
         _examples(run)
     st.caption("Your sound stays in this session: nobody else sees it, and it is not kept.")
@@ -198,7 +201,7 @@ def timeline(found: Answer) -> Window:
     )  # fmt: skip
     st.caption(
         f"Above: the {DETECTORS[found.verdict.detector]} detector, which decides; between the dotted lines it makes no "
-        "call. Below: all six; blue is human (●), red AI (◆), ? uncertain. Gaps do not count. Tinted: the chosen window."
+        "call. Below: all six; blue is human (●), red AI (◆), ? uncertain. Gaps do not count. Marked: the window below."
     )
     if len(places) > 1:
         st.select_slider(

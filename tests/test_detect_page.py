@@ -1,5 +1,7 @@
 """The Detect page: anyone's sound in, the verdict of the one function out, and nothing of it to anybody else."""
 
+import gc
+import hashlib
 import html
 import io
 import json
@@ -7,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +34,8 @@ from dashboard import (
     detect_view,
     detect_words,
 )
+from dashboard.detect_session import Given
+from dashboard.sound import Sound
 from tests import hostile_audio, reading
 from tests.invented_run import HOSTILE, invent
 from tests.reading import words
@@ -38,6 +43,7 @@ from tests.reading import words
 APP = ROOT / "dashboard" / "app.py"
 AUDIO = AudioConfig()
 KEPT = "detect_kept"
+READERS = 20
 NAMES = [*HOSTILE, "../../evil.wav", "\u202egpj.wav", "a\nb.wav", "x" * 3000]
 
 
@@ -152,14 +158,49 @@ def test_a_hostile_name_is_shown_letter_by_letter_and_short(run: Run) -> None:
 # Whose file it is
 
 
-def test_two_readers_at_once_see_their_own_file_alone(run: Run, songs: list[bytes]) -> None:
-    first, second = opened(), opened()
-    given(songs[0], "one.wav", first)
-    given(songs[1], "two.wav", second)
-    first.run()
-    assert verdict_in(first).sha256 != verdict_in(second).sha256
-    assert "two.wav" not in words(first)
-    assert "one.wav" not in words(second)
+@pytest.fixture(scope="module")
+def uploads(demo_place: Place, finished: Run) -> dict[str, bytes]:
+    """Return two seconds of another song for each reader, by name."""
+    found = {}
+    for number, clip in enumerate(finished.read_clips()[:READERS]):
+        file = io.BytesIO()
+        waveform = read_clip(demo_place.root / clip.path, AUDIO).waveform[: 2 * AUDIO.sample_rate]
+        sf.write(file, waveform, AUDIO.sample_rate, format="WAV", subtype="PCM_16")
+        found[f"reader-{number}.wav"] = file.getvalue()
+    return found
+
+
+def test_twenty_readers_at_once_see_their_own_file_alone_and_leave_nothing(
+    run: Run, uploads: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    apps = {name: opened() for name in uploads}
+    for name, content in uploads.items():
+        given(content, name, apps[name])
+    for name, app in apps.items():  # once more, when everybody's file is there
+        assert not app.run().exception
+        found = verdict_in(app)
+        assert (found.file, found.sha256) == (name, hashlib.sha256(uploads[name]).hexdigest())
+        assert set(re.findall(r"reader-\d+\.wav", words(app))) == {name}
+    assert len({verdict_in(app).windows[0].probabilities["cnn"] for app in apps.values()}) == READERS
+    assert not list(tmp_path.glob("upload*"))  # torch, too, may put something into this folder
+    apps.clear()
+    del app
+    gc.collect()
+    kinds = {Given, detect_models.Answer, Sound}
+    assert not [one for one in gc.get_objects() if type(one) in kinds]
+
+
+def test_twenty_threads_judge_their_own_upload_as_one_does(
+    judge: Judge, uploads: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with ThreadPoolExecutor(READERS) as pool:
+        together = list(pool.map(lambda name: judge_upload(uploads[name], name, judge), uploads))
+    assert together[::7] == [judge_upload(content, name, judge) for name, content in list(uploads.items())[::7]]
+    assert [one.file for one in together] == list(uploads)
+    assert [one.sha256 for one in together] == [hashlib.sha256(content).hexdigest() for content in uploads.values()]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_forgotten_file_leaves_nothing_in_the_session(run: Run, songs: list[bytes]) -> None:
@@ -252,6 +293,12 @@ def test_the_timeline_shows_the_band_and_says_which_windows_do_not_count(verdict
     assert line.y[0] == found.windows[0].calibrated[found.detector]
     assert [row[1] for row in rows.z] == [None] * 6
     assert "2 of 3 windows count" in detect_words.timeline_alt(found)
+
+
+def test_the_marked_column_meets_its_neighbours_half_way() -> None:
+    assert [detect_figures._column([2.5, 5.0, 6.0], place) for place in range(3)] == [
+        (1.25, 3.75), (3.75, 5.5), (5.5, 6.5),
+    ]  # fmt: skip
 
 
 def test_a_sound_that_is_a_clip_stands_where_the_clip_stands() -> None:
