@@ -52,8 +52,8 @@ def choose(run: Run) -> None:
             key=f"detect-record-{turn}", on_change=detect_session.take, args=(f"detect-record-{turn}",),
         )  # fmt: skip
         st.caption(
-            "A room and a microphone change the sound: a recording is a weaker hint than the file itself. Where there is "
-            "no microphone, or the browser may not use it, recording ends in an error: upload a file instead."
+            "A room and a microphone change the sound: a recording is a weaker hint than the file itself. Where there "
+            "is no microphone, or the browser may not use it, recording ends in an error: upload a file instead."
         )
     with example:
         _examples(run)
