@@ -13,6 +13,7 @@ from core.storage import Array
 from dashboard import theme
 from dashboard.attention import BRANCHES, Fusion
 from dashboard.attention_maps import Maps, Scale, Stretch, edges
+from dashboard.figures import Chart, Line, Mark, Row, mark, start
 from dashboard.results import Estimate
 
 ROW = 58  # pixels per class and branch
@@ -74,27 +75,15 @@ def _mean(mean: Estimate, label: str, y: float) -> go.Scatter:
     )  # fmt: skip
 
 
-def removal_chart(fusion: Fusion) -> go.Figure:
+def removal_chart(fusion: Fusion) -> Chart:
     """Draw the fusion's AUC with all branches and without each, with intervals."""
-    found = [fusion.model.scores["roc_auc"], *(removal.auc for removal in fusion.removals.values())]
-    names = ["whole", *(f"without<br>{BRANCHES[name]}" for name in fusion.removals)]
-    places = list(range(len(found) - 1, -1, -1))
-    symbols = ["square", *(["square-open"] * len(fusion.removals))]
-    figure = go.Figure(
-        go.Scatter(
-            x=[estimate.value for estimate in found], y=places, mode="markers", error_x=_whiskers(found),
-            marker={"symbol": symbols, "size": 11, "color": theme.NEUTRAL, "line": {"width": 2}}, hoverinfo="skip",
-        )
-    )  # fmt: skip
-    figure.add_vline(x=0.5, line=EVEN)
-    for place, estimate in zip(places, found, strict=True):
-        text = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-        figure.add_annotation(x=1, y=place + 0.32, text=text, showarrow=False, xanchor="right", font_size=12)
-    figure.update_yaxes(tickvals=places, ticktext=names, range=[-0.5, len(found) - 0.3], showgrid=False)
-    lowest = min([0.5, *(estimate.low for estimate in found)])
-    figure.update_xaxes(range=[lowest - 0.03, 1.02], title=_title("AUC on the test clips (0.5 is a coin)"))
-    figure.update_yaxes(zeroline=False, fixedrange=True).update_xaxes(zeroline=False, fixedrange=True)
-    return _plain(figure, ROW * len(found) + 56)
+    found = {"whole": fusion.model.scores["roc_auc"]}
+    found |= {f"without {BRANCHES[name]}": removal.auc for name, removal in fusion.removals.items()}
+    rows = tuple(
+        Row(name, (mark(area, name, filled=name == "whole"),), f"{area.value:.3f} [{area.low:.3f}, {area.high:.3f}]")
+        for name, area in found.items()
+    )
+    return Chart(rows=rows, low=start(rows, 0.5), lines=(Line(0.5),), axis="AUC on the test clips (0.5 is a coin)")
 
 
 def effect_chart(test: pd.DataFrame, branch: str) -> go.Figure:
@@ -118,39 +107,28 @@ def effect_chart(test: pd.DataFrame, branch: str) -> go.Figure:
     return _plain(figure, 380).update_layout(showlegend=True, legend=legend, margin_l=64)
 
 
-def clip_chart(clip: pd.Series, fusion: Fusion) -> go.Figure:
-    """Draw one clip's score with all branches and without each; from the line on, a clip is called AI."""
+def clip_chart(clip: pd.Series, fusion: Fusion) -> Chart:
+    """Draw one clip's score with all branches and without each; from the dashed line on, a clip is called AI."""
     key, threshold = fusion.model.key, fusion.model.threshold
-    names = ["all branches", *(f"without {BRANCHES[name]}" for name in fusion.branches)]
-    scores = [clip[f"p_{key}"], *(clip[f"p_without_{name}"] for name in fusion.branches)]
-    labels = ["ai" if score >= threshold else "human" for score in scores]
-    places = list(range(len(scores) - 1, -1, -1))
-    kept = {"type": "line", "line": {"width": 3, "color": theme.NEUTRAL}, "x0": scores[0], "layer": "below"}
-    dashed = {"type": "line", "line": {"width": 1.5, "color": theme.NEUTRAL, "dash": "dash"}, "yref": "paper"}
-    label = {
-        "x": threshold, "y": 1, "yref": "paper", "text": f"AI from {threshold:.3g}", "showarrow": False,
-        "yanchor": "bottom", "xanchor": "right" if threshold > 0.5 else "left",  # at the edge it would be cut off
-    }  # fmt: skip
-    figure = go.Figure(
-        go.Scatter(
-            x=scores, y=places, mode="markers", text=[theme.NAMES[label] for label in labels],
-            marker={"symbol": [theme.SYMBOLS[label] for label in labels], "size": 12,
-                    "color": [theme.COLOURS[label] for label in labels]},
-            hovertemplate="%{x:.3f}: %{text}<extra></extra>",
-        ),
-        go.Layout(
-            shapes=[
-                *(kept | {"x1": x, "y0": y, "y1": y} for x, y in zip(scores[1:], places[1:], strict=True)),
-                _even(x0=scores[0], x1=scores[0], y0=0, y1=1, yref="paper"),
-                dashed | {"x0": threshold, "x1": threshold, "y0": 0, "y1": 1},
-            ],
-            annotations=[label],
-        ),
+    whole = float(clip[f"p_{key}"])
+    scores = {"all branches": whole}
+    scores |= {f"without {BRANCHES[name]}": float(clip[f"p_without_{name}"]) for name in fusion.branches}
+    return Chart(
+        rows=tuple(Row(name, (_score(score, whole, score >= threshold),)) for name, score in scores.items()),
+        low=-0.02,
+        lines=(Line(whole), Line(threshold, dash="dashed")),
+        axis=f"Score (probability of AI); dashed: AI from {threshold:.3g}",
+        height=32,
+    )
+
+
+def _score(score: float, whole: float, ai: bool) -> Mark:
+    """Return a score as the mark of the class it is called, with a line from the score with all branches."""
+    label, ends = "ai" if ai else "human", (min(score, whole), max(score, whole))
+    return Mark(
+        at=score, says=f"{score:.3f}: {theme.NAMES[label]}", symbol=theme.SYMBOLS[label], colour=theme.COLOURS[label],
+        size=12, reach=None if score == whole else ends, capped=False,
     )  # fmt: skip
-    figure.update_yaxes(tickvals=places, ticktext=names, range=[-0.6, len(scores) - 0.4], showgrid=False)
-    figure.update_yaxes(zeroline=False, fixedrange=True)
-    figure.update_xaxes(range=[-0.03, 1.03], title=_title("Score (probability of AI)"), zeroline=False, fixedrange=True)
-    return _plain(figure, 32 * len(scores) + 72).update_layout(margin_t=24)
 
 
 # Maps over the spectrogram

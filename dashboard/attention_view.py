@@ -14,6 +14,7 @@ from dashboard import (
     clip_view,
     clips,
     components,
+    figures,
     selection,
     theme,
 )
@@ -60,10 +61,7 @@ def weights(found: Attention, key: str, test: pd.DataFrame) -> None:
 def removal(fusion: Fusion) -> None:
     """Show what the fusion does without each branch."""
     st.markdown(f"**{fusion.model.name} with a branch removed** · {fusion.model.n:,} test clips")
-    st.plotly_chart(
-        attention_figures.removal_chart(fusion), config=theme.CHART_CONFIG, key=f"removal-{fusion.model.key}",
-        alt=attention_words.removal_alt(fusion),
-    )  # fmt: skip
+    st.html(figures.drawn(attention_figures.removal_chart(fusion), attention_words.removal_alt(fusion)))
     st.caption(
         "Removed: the training clips' mean takes the branch's place, so that it says the same of every clip. "
         f"The threshold ({fusion.model.threshold:.3g}) stays."
@@ -169,10 +167,7 @@ def _average(run: Run, maps: Maps, method: str, test: pd.DataFrame) -> None:
 def removed_from(clip: pd.Series, fusion: Fusion) -> None:
     """Show what removing each branch does to one clip's score."""
     st.markdown(f"**{fusion.model.name}** · this clip with a branch removed")
-    st.plotly_chart(
-        attention_figures.clip_chart(clip, fusion), config=theme.CHART_CONFIG, key=f"clip-{fusion.model.key}",
-        alt=attention_words.of_clip(clip, fusion),
-    )  # fmt: skip
+    st.html(figures.drawn(attention_figures.clip_chart(clip, fusion), attention_words.of_clip(clip, fusion)))
     st.table(
         pd.DataFrame(attention_words.clip_rows(clip, fusion)), hide_index=True, border="horizontal",
         alt=f"The {fusion.model.name}'s score of this clip with all branches and without each",

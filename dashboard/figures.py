@@ -31,6 +31,7 @@ class Mark:
     size: float = 11  # pixels
     filled: bool = True
     reach: tuple[float, float] | None = None  # where its whiskers end
+    capped: bool = True  # whiskers have ends: they are an interval
     up: float = 0.0  # above the row's middle, in heights of the row
 
 
@@ -168,7 +169,8 @@ def _mark(chart: Chart, mark: Mark) -> str:
         return own
     left, right = (_share(chart, end) for end in (mark.reach[0], chart.low + chart.high - mark.reach[1]))
     look = f"left: {left}; right: {right}; top: {top}; --colour: {mark.colour}"
-    return f'<i class="smd-reach" title="{escape(printable(mark.says))}" style="{look}"></i>{own}'
+    kind = "smd-reach" if mark.capped else "smd-reach smd-bare"
+    return f'<i class="{kind}" title="{escape(printable(mark.says))}" style="{look}"></i>{own}'
 
 
 def shape(mark: Mark, left: str, top: str) -> str:

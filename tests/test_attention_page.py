@@ -23,7 +23,7 @@ from dashboard.attention_maps import Maps
 from dashboard.results import Encoder, Estimate
 from tests import reading
 from tests.invented_run import HOSTILE, invent
-from tests.reading import words
+from tests.reading import drawn, words
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPLAIN = "python -m scripts.pipeline run --run {} --only explain"
@@ -69,7 +69,24 @@ def opened(**query: str) -> AppTest:
 
 
 def charts(app: AppTest) -> str:
-    return "\n".join(element.proto.spec + element.proto.alt for element in app.get("plotly_chart"))
+    return "\n".join([*(chart.proto.spec + chart.proto.alt for chart in app.get("plotly_chart")), *drawn(app, "rows")])
+
+
+def test_only_what_is_chosen_in_or_pointed_at_is_a_chart_that_needs_a_library(run: Run) -> None:
+    app = opened(clip=run.read_clips()[0].path)
+    assert len(app.get("plotly_chart")) <= 3  # every clip's weight, weight against effect, and the map over the sound
+    assert len(drawn(app, "rows")) == 3  # without a branch: over all clips, and this one in both fusions
+
+
+def test_a_clips_score_without_a_branch_stands_beside_its_whole_score(run: Run, every: pd.DataFrame) -> None:
+    fusion = attention.read(run).fusions["hybrid"]
+    clip = attention.table(run, every, "hybrid").loc[3]
+    whole, *without = (row.marks[0] for row in attention_figures.clip_chart(clip, fusion).rows)
+    assert whole.at == pytest.approx(clip["p_hybrid"])
+    assert [mark.at for mark in without] == [clip[f"p_without_{name}"] for name in fusion.branches]
+    for mark in (whole, *without):
+        assert mark.symbol == ("diamond" if mark.at >= fusion.model.threshold else "circle")
+        assert mark.reach is None or {mark.at, whole.at} == set(mark.reach)
 
 
 def rewrite_fusion(run: Run, changed: Mapping[str, np.ndarray]) -> None:
