@@ -41,7 +41,7 @@ part = st.segmented_control(
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
     if part != "training":
-        label = "Detector to compare with each other" if part == "detectors" else "Detector"
+        label = "Detector to compare with the others" if part == "detectors" else "Detector"
         key = selection.detector(results, label, width=260).key
     if part == "threshold":
         others = {"": "no other", **{other: name for other, name in names.items() if other != key}}
@@ -79,7 +79,7 @@ if part == "detectors":
     with left:
         pairs = found.against(key)
         st.markdown(
-            f"**AUC of {names[key]} minus that of each other** ({pairs[0].n} test clips, {pairs[0].songs} songs)"
+            f"**AUC of {names[key]} minus that of every other** ({pairs[0].n} test clips, {pairs[0].songs} songs)"
         )
         st.plotly_chart(
             models_figures.differences(pairs, names), config=theme.CHART_CONFIG,
