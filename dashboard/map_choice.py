@@ -1,6 +1,7 @@
 """What is chosen on the map: which clips, and what their marks are coloured by (SPEC U4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -30,7 +31,9 @@ NUMBERS = {"score": "p_{}", "weight": "weight_autoencoder", "error": "reconstruc
 SOURCES = 5  # of each class with a colour of their own
 OTHERS = "other sources"
 ROW, TALLEST = 35, 320  # pixels
-CHOSEN, MARKED, ROUND = "map-chosen", "map-marked", "map-round"  # in the session: paths, paths, and a number
+# In the session: paths, paths, a number, and the figure with what it shows
+CHOSEN, MARKED, ROUND, FIGURE = "map-chosen", "map-marked", "map-round", "map-figure"
+T = TypeVar("T")
 
 
 # Choosing
@@ -82,6 +85,20 @@ def marked(key: str, shown: pd.DataFrame) -> list[int]:
     if key not in st.session_state:
         st.session_state[MARKED] = st.session_state.get(CHOSEN, ())
     return [int(row) for row in shown.index[shown["path"].isin(st.session_state.get(MARKED, ()))]]
+
+
+def kept(view: object, draw: Callable[[], T]) -> T:
+    """Return the figure of a view, drawn once for as long as the reader looks at it: choosing a clip changes none.
+
+    Parameters
+    ----------
+    view : everything that the figure hangs on.
+    """
+    held = st.session_state.get(FIGURE)
+    if held is None or held[0] != view:
+        held = st.session_state[FIGURE] = (view, draw())
+    figure: T = held[1]
+    return figure
 
 
 def table_height(n: int) -> int:

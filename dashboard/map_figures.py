@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.errors import printable
-from dashboard import pictures, planes, theme
+from dashboard import map_choice, pictures, planes, theme
 from dashboard.figures import Mark
 from dashboard.map_choice import OTHERS
 from dashboard.sentences import SPLIT_NAMES
@@ -50,6 +50,22 @@ def hover(clips: pd.DataFrame, model: str) -> list[str]:
         f"{plain(PurePosixPath(path).name)}<br>{plain(source)}, {split}, score {score:.3f}"
         for path, source, split, score in facts
     ]
+
+
+def drawn(points: pd.DataFrame, colour: str, model: str, name: str, chosen: Sequence[int]) -> go.Figure:
+    """Draw the map in a colour of `map_choice.COLOURS`, with rings round what a detector, called `name`, has wrong.
+
+    Parameters
+    ----------
+    points : clips of `clips.table` with `x`, `y`.
+    chosen : of their index; the others step back. None of them: all stand equal.
+    """
+    values, text = map_choice.values(points, colour, model), hover(points, model)
+    if colour in map_choice.NUMBERS:
+        figure = by_number(points, values, text, chosen, map_choice.UNITS[colour].format(name))
+    else:
+        figure = by_name(points, values, text, chosen)
+    return add_errors(figure, points[~points[f"right_{model}"]], name, chosen)
 
 
 def by_name(shown: pd.DataFrame, names: pd.Series, text: Sequence[str], chosen: Sequence[int]) -> go.Figure:

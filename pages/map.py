@@ -49,20 +49,17 @@ points = asked.apply(map_embedding.placed(every, found, embedding))
 # The map. Its figure hangs on the view alone: what is chosen in it stays chosen while clips are selected
 key = map_choice.view_key(run, found.made, (embedding, colour, model, asked))
 marked = map_choice.marked(key, points)
-values, text = map_choice.values(points, colour, model), map_figures.hover(points, model)
 agreed = map_words.about_agreement(map_embedding.agreement(run, embedding, points, len(every)), points)
-figure = (
-    map_figures.by_number(points, values, text, marked, map_choice.UNITS[colour].format(names[model]))
-    if colour in map_choice.NUMBERS
-    else map_figures.by_name(points, values, text, marked)
+figure = map_choice.kept(
+    (key, tuple(marked), data.stamp(run.results_file), data.stamp(run.predictions)),
+    lambda: map_figures.drawn(points, colour, model, names[model], marked),
 )
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.header(f"{maps[embedding]}, by {map_choice.COLOURS[colour].lower()}", anchor=False)
     st.caption(clip_filter.shown(len(points), len(every), asked.splits))
     st.plotly_chart(
-        map_figures.add_errors(figure, points[~points[f"right_{model}"]], names[model], marked),
-        key=key, on_select=lambda: map_choice.choose(st.session_state[key].selection.points, every),
+        figure, key=key, on_select=lambda: map_choice.choose(st.session_state[key].selection.points, every),
         config=map_figures.MAP_CONFIG, alt=map_words.map_alt(points, embedding, colour, agreed),
     )  # fmt: skip
 

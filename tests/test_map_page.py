@@ -266,6 +266,18 @@ def test_only_one_chart_needs_a_canvas_of_its_own_however_many_clips_there_are(r
     assert len(app.get("plotly_chart")) == 1
 
 
+def test_the_map_is_drawn_once_for_a_view_and_anew_for_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    real = map_figures.drawn
+    monkeypatch.setattr(map_figures, "drawn", lambda *parts: drawn.append(parts[1]) or real(*parts))
+    app = opened()
+    app.session_state["clip"] = run.read_clips()[3].path
+    app.run()
+    assert drawn == ["class"]
+    app.selectbox(key="colour").set_value("split").run()
+    assert drawn == ["class", "split"]
+
+
 def test_neighbours_stand_on_the_still_map_where_they_are_on_the_map() -> None:
     shown = pd.DataFrame(
         {"x": [0.0, 2.0, 4.0], "y": [0.0, 1.0, 0.0], "label": ["human", "ai", "ai"], "path": ["a", "b", "c"]},
