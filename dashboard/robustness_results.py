@@ -97,12 +97,22 @@ class Pooled:
 
 
 @dataclass(frozen=True)
+class Strict:
+    """A detector at a threshold raised until new human sources are accused as rarely as the rule asks."""
+
+    threshold: float
+    human: Pooled
+    ai: Pooled | None
+
+
+@dataclass(frozen=True)
 class Overall:
     """A detector over all sources that were held out; None where there is none of the kind."""
 
     mean_auc: float | None  # over AI sources
     human: Pooled | None
     ai: Pooled | None
+    strict: Strict | None
 
 
 @dataclass(frozen=True)
@@ -255,7 +265,12 @@ def _overall(value: Mapping[str, Any]) -> Overall:
         mean_auc=None if mean is None else number(mean),
         human=_if_made(value["human"], _pooled),
         ai=_if_made(value["ai"], _pooled),
+        strict=_if_made(value.get("strict"), _strict),
     )
+
+
+def _strict(value: Mapping[str, Any]) -> Strict:
+    return Strict(number(value["threshold"]), _pooled(value["human"]), _if_made(value["ai"], _pooled))
 
 
 def _pooled(value: Mapping[str, Any]) -> Pooled:

@@ -3,12 +3,12 @@
 Markdown, foreign names through `literal`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from core.artifacts import Run
 from dashboard import theme
 from dashboard.results import Estimate, Model
-from dashboard.robustness_results import Audit, LeaveOut, Line, Robustness, Shortcut
+from dashboard.robustness_results import Audit, LeaveOut, Line, Overall, Robustness, Shortcut
 from dashboard.sentences import counted, decimals, literal, percent, percents
 
 MISSING = {  # what makes a part that is not there
@@ -117,7 +117,18 @@ def never_heard(audit: Audit, model: Model) -> str:
             f"Of {counted(own.human.n, 'human clip')} from {counted(own.human.sources, 'source')} it never heard it "
             f"calls **{percents(own.human.error)}** AI, instead of {percents(known)}."
         )
-    return " ".join(said)
+    return " ".join([*said, *_stricter(own, model)])
+
+
+def _stricter(own: Overall, model: Model) -> Iterator[str]:
+    """Say what a threshold for new human sources does, where one was chosen."""
+    if own.strict is None:
+        return
+    caught = f" and catch {percents(own.strict.ai.error.complement)} of those AI clips" if own.strict.ai else ""
+    yield (
+        f"A stricter threshold, {own.strict.threshold:.3g} instead of {model.threshold:.3g}, chosen on human sources "
+        f"held out in turn, would call {percents(own.strict.human.error)} of them AI{caught}."
+    )
 
 
 def _weakest(found: LeaveOut, model: Model) -> str:

@@ -73,6 +73,11 @@ if audit.leave_out is None:
     st.code(robustness_words.command(run, "leave_out"), language=None, wrap_lines=True)
 else:
     st.markdown(robustness_words.never_heard(audit, model))
+    if strict := audit.leave_out.models[model.key].strict:
+        st.page_link(
+            "../pages/models.py", label="The test clips at the stricter threshold", icon=":material/monitoring:",
+            query_params={"run": run.name, "model": model.key, "thr": f"{strict.threshold:.9g}"},
+        )  # fmt: skip
     measure = st.segmented_control(
         "Figure", default=robustness_words.CALLED, required=True, label_visibility="collapsed",
         **address.choice("sources_by", robustness_words.SOURCES_BY),

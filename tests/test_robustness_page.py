@@ -24,7 +24,7 @@ from dashboard import (
     theme,
 )
 from dashboard.figures import Mark
-from dashboard.results import Results
+from dashboard.results import Estimate, Results
 from dashboard.robustness_results import Audit
 from tests import reading
 from tests.invented_run import HOSTILE, invent
@@ -77,6 +77,17 @@ def test_every_question_is_answered_with_the_numbers_of_the_results_file(run: Ru
     assert f"of {held_out['n']} clips ({held_out['songs']} songs)" in page
     assert f"{min(line['auc'] for line in value['robustness']['models'][best][1:]):.2f} [" in page
     assert f"has AUC {value['seeds']['models'][best]['roc_auc']['mean']:.3f} on average" in page
+
+
+def test_a_stricter_threshold_is_told_with_its_price(run: Run) -> None:
+    value, page = json.loads(run.results_file.read_text()), words(opened())
+    strict = value["leave_out"]["models"][value["best"]]["strict"]
+    accused, missed = (Estimate(strict[of]["error"], *strict[of]["interval"]) for of in ("human", "ai"))
+    assert f"A stricter threshold, {strict['threshold']:.3g} instead of" in page
+    assert f"would call {sentences.percents(accused)} of them AI" in page
+    assert f"and catch {sentences.percents(missed.complement)} of those AI clips" in page
+    rewrite(run, lambda value: value["leave_out"]["models"][value["best"]].update(strict=None))
+    assert "stricter" not in words(opened())
 
 
 def test_a_link_opens_the_page_for_another_detector(run: Run) -> None:
