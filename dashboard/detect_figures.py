@@ -40,14 +40,16 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
             hovertemplate="%{text}: %{y:.1%}<extra></extra>",
         ), row=1, col=1,
     )  # fmt: skip
-    figure.add_trace(_rows(verdict, calls, middles, named), row=2, col=1)
+    edges = _edges(verdict.windows)
+    figure.add_trace(_rows(verdict, calls, edges, named), row=2, col=1)
     figure.add_hrect(low, min(high, 1.0), fillcolor=theme.NEUTRAL, opacity=0.22, line_width=0, row=1, col=1)
     for limit in sorted({low, min(high, 1.0)} - {0.0, 1.0}):
         figure.add_hline(limit, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"}, row=1, col=1)
-    window = verdict.windows[chosen]
-    figure.add_vrect(window.start, window.end, fillcolor=theme.ACCENT, opacity=0.25, line_width=0, row=1, col=1)
-    if len(middles) > 1:  # around its column: the window itself reaches into its neighbours' columns
-        figure.add_vrect(*_column(middles, chosen), line={"color": theme.ACCENT, "width": 3}, row=2, col=1)
+    if len(middles) > 1:  # a mark around the only one would say nothing
+        window = verdict.windows[chosen]
+        figure.add_vrect(window.start, window.end, fillcolor=theme.ACCENT, opacity=0.25, line_width=0, row=1, col=1)
+        # around its column: the window itself reaches into its neighbours' columns
+        figure.add_vrect(edges[chosen], edges[chosen + 1], line={"color": theme.ACCENT, "width": 3}, row=2, col=1)
     figure.update_yaxes(range=[-0.06, 1.06], tickformat=".0%", tickvals=[0, 0.5, 1], row=1, col=1)
     figure.update_yaxes(autorange="reversed", showgrid=False, row=2, col=1)
     figure.update_yaxes(fixedrange=True, zeroline=False)
@@ -63,11 +65,13 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
     )
 
 
-def _column(middles: Sequence[float], place: int) -> tuple[float, float]:
-    """Return where one of several columns begins and ends: half way to its neighbours."""
-    half = [(after - before) / 2 for before, after in pairwise(middles)]
-    half = [half[0], *half, half[-1]]
-    return middles[place] - half[place], middles[place] + half[place + 1]
+def _edges(windows: Sequence[Window]) -> list[float]:
+    """Return where the windows' columns begin and end: half way to their neighbours, for windows overlap."""
+    if len(windows) == 1:
+        return [windows[0].start, windows[0].end]
+    middles = [(window.start + window.end) / 2 for window in windows]
+    between = [(before + after) / 2 for before, after in pairwise(middles)]
+    return [2 * middles[0] - between[0], *between, 2 * middles[-1] - between[-1]]
 
 
 def _value(window: Window, detector: str) -> float | None:
@@ -81,14 +85,14 @@ def _marker(calls: Sequence[Call | None]) -> dict[str, object]:
     return {"symbol": [symbol for symbol, _ in found], "color": [colour for _, colour in found], "size": 10}
 
 
-def _rows(verdict: Verdict, calls: Calls, middles: list[float], named: list[str]) -> go.Heatmap:
+def _rows(verdict: Verdict, calls: Calls, edges: list[float], named: list[str]) -> go.Heatmap:
     values = [[_value(window, name) for window in verdict.windows] for name in DETECTORS]
     said = [[NAMES[call] if call else "does not count" for call in calls[name]] for name in DETECTORS]
     marks = [[SIGNS[call] if call else "" for call in calls[name]] for name in DETECTORS]
     custom = [[[time, words] for time, words in zip(named, row, strict=True)] for row in said]
     return go.Heatmap(
-        z=values, x=middles, y=list(SHORT.values()), customdata=custom, zmin=0, zmax=1, colorscale=SCALE, xgap=1,
-        ygap=2, text=marks if len(middles) <= WRITTEN else None, texttemplate="%{text}", showscale=False,
+        z=values, x=edges, y=list(SHORT.values()), customdata=custom, zmin=0, zmax=1, colorscale=SCALE, xgap=1,
+        ygap=2, text=marks if len(named) <= WRITTEN else None, texttemplate="%{text}", showscale=False,
         hovertemplate="%{y}, %{customdata[0]}: %{z:.1%} %{customdata[1]}<extra></extra>",
     )  # fmt: skip
 

@@ -33,6 +33,7 @@ from dashboard import (
     detect_near,
     detect_view,
     detect_words,
+    theme,
 )
 from dashboard.detect_session import Given
 from dashboard.sound import Sound
@@ -295,10 +296,16 @@ def test_the_timeline_shows_the_band_and_says_which_windows_do_not_count(verdict
     assert "2 of 3 windows count" in detect_words.timeline_alt(found)
 
 
-def test_the_marked_column_meets_its_neighbours_half_way() -> None:
-    assert [detect_figures._column([2.5, 5.0, 6.0], place) for place in range(3)] == [
-        (1.25, 3.75), (3.75, 5.5), (5.5, 6.5),
-    ]  # fmt: skip
+def test_columns_of_overlapping_windows_meet_half_way(verdict: Verdict) -> None:
+    windows = [replace(verdict.windows[0], start=start, end=start + 5) for start in (0.0, 2.5, 3.5)]
+    assert detect_figures._edges(windows) == [1.25, 3.75, 5.5, 6.5]
+
+
+def test_a_single_window_fills_its_own_time(verdict: Verdict) -> None:
+    only = replace(verdict, windows=(replace(verdict.windows[0], start=0.0, end=5.0),), seconds=5.0)
+    figure = detect_figures.timeline(only, dict.fromkeys(only.by_detector, ("ai",)), 0.2, 0.7, 0)
+    assert list(figure.data[1].x) == [0, 5]
+    assert not [shape for shape in figure.layout.shapes if shape.fillcolor == theme.ACCENT], "nothing is marked"
 
 
 def test_a_sound_that_is_a_clip_stands_where_the_clip_stands() -> None:
