@@ -1,9 +1,12 @@
 """The sections of the attention page: a fusion over the test clips, the encoder on average, and one clip (SPEC U7)."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
 from core.artifacts import Run
+from core.errors import printable
 from core.storage import Array
 from dashboard import (
     address,
@@ -125,16 +128,18 @@ def _selectable(figure: object, key: str, every: pd.DataFrame, alt: str) -> None
 # Where the transformer looked
 
 
-def averages(run: Run, results: Results, every: pd.DataFrame) -> None:
-    """Show where the transformer looks on average, by both methods."""
+def transformer(run: Run, row: int, every: pd.DataFrame, results: Results) -> None:
+    """Show where the transformer looked in one clip, and on average by both methods."""
     st.text(attention_maps.by_whom(results.encoder))
+    found = {method: attention_maps.read(run, method) for method in METHODS}
+    maps = {method: one for method, one in found.items() if one is not None and len(one.rows)}
+    if len(maps) < len(METHODS):
+        _no_maps(run, results)
+        return
+    _clip_map(run, row, every, maps)
     for method, title in METHODS.items():
-        maps = attention_maps.read(run, method)
-        if maps is None or not len(maps.rows):
-            _no_maps(run, results)
-            return
         st.markdown(f"**{title}** · mean attention of the test clips, in multiples of the even share")
-        _average(run, maps, method, clips.of_split(every, "test"))
+        _average(run, maps[method], method, clips.of_split(every, "test"))
 
 
 def _average(run: Run, maps: Maps, method: str, test: pd.DataFrame) -> None:
@@ -175,27 +180,22 @@ def removed_from(clip: pd.Series, fusion: Fusion) -> None:
     st.caption(attention_words.of_clip(clip, fusion))
 
 
-def clip_map(run: Run, row: int, every: pd.DataFrame, results: Results) -> None:
+def _clip_map(run: Run, row: int, every: pd.DataFrame, maps: Mapping[str, Maps]) -> None:
     """Lay the encoder's attention over a clip's spectrogram, the way the reader chooses."""
-    st.markdown("**Where the transformer looked** · its attention over the clip's log-mel spectrogram")
-    st.text(attention_maps.by_whom(results.encoder))
-    controls = st.container(horizontal=True, gap="medium")
-    with controls:
+    st.markdown("**Where the transformer looked in this clip** · its attention over the log-mel spectrogram")
+    st.text(printable(every["path"].iloc[row]))
+    with st.container(horizontal=True, gap="medium"):
         method = _choice("Attention of", METHODS, "method")
-    maps = attention_maps.read(run, method)
-    if maps is None or not len(maps.rows):
-        _no_maps(run, results)
-        return
-    with controls:
         scale = _choice("Colours made for", SCALES, "scale")
-    own = attention_maps.of_clip(maps, row)
+    own = attention_maps.of_clip(maps[method], row)
     if own is None:
-        st.info(f"No map was made for this clip. {attention_maps.made_for(maps, every)}", icon=":material/info:")
+        said = attention_maps.made_for(maps[method], every)
+        st.info(f"No map was made for this clip. {said}", icon=":material/info:")
         return
-    _map(run, row, maps, own, scale)
+    _map(run, row, maps[method], own, scale)
     st.caption(
         f"{attention_maps.how(method)} {attention_words.concentration(attention_maps.held_by_tenth(own))} "
-        f"{attention_maps.made_for(maps, every)}{attention_words.common(scale)}"
+        f"{attention_maps.made_for(maps[method], every)}{attention_words.common(scale)}"
     )
 
 

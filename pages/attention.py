@@ -13,6 +13,8 @@ found, every = attention.read(run), clips.table(run)
 tables = {key: attention.table(run, every, key) for key in found.fusions}
 tests = {key: clips.of_split(table, "test") for key, table in tables.items()}
 hybrid, three_way = found.fusions["hybrid"], found.fusions["three_way"]
+row, why = attention.shown_row(selection.path(), every)
+clip = every.iloc[row]
 
 st.caption(
     f"Run {sentences.literal(run.name)} · {sentences.counted(results.headline.n, 'test clip')} from "
@@ -47,21 +49,19 @@ if three.open:
         attention_view.removal_table(three_way)
 if encoder.open:
     with encoder:
-        attention_view.averages(run, results, every)
+        attention_view.transformer(run, row, every, results)
 if words.open:
     with words:
         for sentence in found.sentences:
             st.text(sentence)
 
-row, why = attention.shown_row(selection.path(), every)
-clip = every.iloc[row]
 st.header("One clip", anchor=False)
 st.caption(f"{why}: {sentences.literal(clip['path'])}")
 st.text(clips.sentence(clip, selection.detector_chosen(results)))
-attention_view.clip_map(run, row, every, results)
 left, right = st.columns(2, gap="large")
 with left:
     attention_view.removed_from(tables["hybrid"].iloc[row], hybrid)
 with right:
     attention_view.removed_from(tables["three_way"].iloc[row], three_way)
 clip_view.show(run, clip, results, "attention-clip")
+st.caption("The player's overlay is the transformer's attention; the view *Transformer* shows it with its numbers.")

@@ -38,7 +38,8 @@ VIEWS = {  # behind a choice, by its address
 def addresses(address: str, finished: Run, shelf: Path) -> dict[str, str]:
     """Return every page's address and that of its further views: a clip with its sound, or every part of the audit."""
     heard = Run(shutil.copytree(finished.folder, shelf / "heard"))
-    heard.description.write_text(heard.description.read_text().replace('"demo": false', '"demo": true'))  # with a notice
+    # a demo has a notice
+    heard.description.write_text(heard.description.read_text().replace('"demo": false', '"demo": true'))
     audited = invent(shelf, "seen")
     clip = f"run={heard.name}&clip={quote(heard.read_clips()[-1].path)}"
     query = {page: f"run={audited.name}" if page in ("overview", "robustness") else clip for page in PAGES}

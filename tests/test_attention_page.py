@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import mel_scale, storage
 from core.artifacts import SPLITS, Run
-from core.errors import ArtifactError
+from core.errors import ArtifactError, printable
 from dashboard import attention, attention_figures, attention_maps, attention_words, clips, sentences
 from dashboard.attention import Attention, Fusion, Weight
 from dashboard.attention_maps import Maps
@@ -74,7 +74,7 @@ def charts(app: AppTest) -> str:
 
 def test_only_what_is_chosen_in_or_pointed_at_is_a_chart_that_needs_a_library(run: Run) -> None:
     app = opened(clip=run.read_clips()[0].path)
-    assert len(app.get("plotly_chart")) <= 3  # every clip's weight, weight against effect, and the map over the sound
+    assert len(app.get("plotly_chart")) <= 2  # every clip's weight, and weight against effect
     assert len(drawn(app, "rows")) == 3  # without a branch: over all clips, and this one in both fusions
 
 
@@ -300,8 +300,9 @@ def test_the_other_views_open_from_their_links(run: Run) -> None:
 def test_without_a_selection_the_least_decided_test_clip_is_shown(run: Run, every: pd.DataFrame) -> None:
     test = every[every["split"] == "test"]
     least = test.loc[(test["weight_autoencoder"] - 0.5).abs().idxmin(), "path"]
-    page = words(opened())
-    assert f"nearest to one half: {sentences.literal(least)}" in page
+    assert f"nearest to one half: {sentences.literal(least)}" in words(opened())
+    page = words(opened(view="Transformer"))
+    assert printable(least) in page
     assert "Most attended 1 s: from" in page
 
 
@@ -316,14 +317,14 @@ def test_a_link_to_a_clip_shows_its_scores_with_branches_removed(run: Run, every
 
 def test_a_clip_without_a_map_says_for_how_many_there_are_some(run: Run, every: pd.DataFrame) -> None:
     unmapped = every.loc[every["split"] == "train", "path"].iloc[-1]
-    page = words(opened(clip=unmapped))
+    page = words(opened(clip=unmapped, view="Transformer"))
     assert "No map was made for this clip. Maps were made for 80 of 160 clips, test clips first" in page
 
 
 def test_a_run_without_maps_keeps_its_weights_and_names_the_command(run: Run) -> None:
     run.attention_maps.unlink()
+    assert EXPLAIN.format(run.name) in [code.value for code in opened(view="Transformer").code]
     app = opened()
-    assert EXPLAIN.format(run.name) in [code.value for code in app.code]
     assert "Verdicts that change" in words(app)
     assert "this clip with a branch removed" in words(app)
 
@@ -333,7 +334,7 @@ def test_maps_that_are_not_maps_are_refused(run: Run) -> None:
     assert maps is not None
     storage.write_npz(run.attention_maps, {"rows": maps.rows[1:], "rollout": maps.shares, "patch_seconds": maps.seconds,
                                            "patch_hertz": maps.hertz})  # fmt: skip
-    assert "it does not hold one map per clip" in words(opened())
+    assert "it does not hold one map per clip" in words(opened(view="Transformer"))
 
 
 def test_an_encoder_without_attention_says_so(run: Run) -> None:
@@ -343,7 +344,7 @@ def test_an_encoder_without_attention_says_so(run: Run) -> None:
     none = dict.fromkeys(("rollout", "last_layer"), np.zeros((0, 0, 0)))
     places = dict.fromkeys(("patch_seconds", "patch_hertz"), np.zeros(0))
     storage.write_npz(run.attention_maps, {"rows": np.zeros(0, int), **none, **places})
-    page = words(opened())
+    page = words(opened(view="Transformer"))
     assert "Attention of: CNN encoder: not a transformer" in page
     assert "A CNN has no attention to show." in page
 
