@@ -192,8 +192,8 @@ def _no_proof(results: Results) -> str:
     test = rule["models"][rule["detector"]]["test"]
     low, high = test["error_interval"]
     wrong = (
-        f"of the {test['n'] - test['inside']} test songs that were called human or AI, {test['errors']} were called "
-        f"wrongly ({results['confidence']:.0%} interval {low:.0%} to {high:.0%})"
+        f"of the {test['n'] - test['inside']} test songs that were called human or AI, {test['errors']} got the "
+        f"wrong call ({results['confidence']:.0%} interval {low:.0%} to {high:.0%})"
     )
     return f"A verdict is a hint, not a proof, and accuses nobody: {wrong}."
 
