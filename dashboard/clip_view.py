@@ -106,6 +106,9 @@ def hear(run: Run, clip: pd.Series, key: str) -> None:
     """Show what a clip is, and its sound over its spectrogram."""
     st.text(printable(clip["path"]))
     st.caption(facts(clip))
+    if run.shipped:
+        st.caption("The run that ships holds neither the sound of its clips nor pictures of it.")
+        return
     try:
         _listen(run, clip, key)
     except DetectorError as error:  # what stands beside it is shown all the same

@@ -38,5 +38,6 @@ else:
     st.header("The selected clip", anchor=False)
     clip_view.show(run, clip, results, "clips")
     clip_evidence.fusion(clip)
-    clip_evidence.reconstruction(run, clip)
-    clip_evidence.artefacts(run, clip)
+    if not run.shipped:
+        clip_evidence.reconstruction(run, clip)
+        clip_evidence.artefacts(run, clip)

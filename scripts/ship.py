@@ -46,7 +46,7 @@ FUSIONS = {"hybrid": 2, "three_way": 3}  # and how many branches each has
 TAKEN_OVER = (
     "reconstruction", "shortcuts", "robustness", "leave_out", "seeds", "end_to_end", "autoencoder_variants", "phases",
 )  # fmt: skip
-AS_THEY_ARE = ("clips_table", "skipped_table", "front_end", "map", "artefact_reference")
+AS_THEY_ARE = ("clips_table", "skipped_table", "front_end", "ae_losses", "map", "artefact_reference")
 TEXTS = (".json", ".csv", ".md")
 
 
@@ -128,8 +128,9 @@ def _name(weights: str) -> str:
 def _note(run: Run, config: Config) -> dict[str, Any]:
     folder = config.transformer.weights
     note = storage.read_json(run.transformer_note, run.remedy("transformer"))
-    return {key: value.replace(folder, _name(folder)) if isinstance(value, str) else value
-            for key, value in note.items()}  # fmt: skip
+    plain = {key: value.replace(folder, _name(folder)) if isinstance(value, str) else value
+             for key, value in note.items()}  # fmt: skip
+    return plain | {"modes": [note["mode"]]}  # of the other mode, embeddings do not ship
 
 
 def _round(run: Run, made: Run, name: str) -> None:
@@ -194,9 +195,11 @@ def _answer(run: Run, made: Run, work: Run) -> None:
     all_embeddings = _all_arrays(run.transformer_embeddings, run.remedy("transformer"))
     storage.write_npz(work.ae_latents, names | run.split_arrays(clips.clips, latents))
     storage.write_npz(work.transformer_embeddings, all_embeddings | own)
-    small = {path: _halved(run.split_arrays(clips.clips, values))
-             for path, values in ((made.ae_latents, latents), (made.transformer_embeddings, embeddings))}  # fmt: skip
-    slim = {name: values for name, values in fusion.items() if "_fused_" not in name}
+    small = {made.ae_latents: _halved(run.split_arrays(clips.clips, latents)),
+             made.transformer_embeddings: _halved(own)}  # fmt: skip
+    fused = {name: values for name, values in fusion.items() if "_fused_" in name}
+    shipped = _halved({name: values for name, values in fused.items() if name.startswith(tuple(FUSIONS))})
+    slim = {name: values for name, values in fusion.items() if name not in fused} | shipped
     for target, arrays in {
         work.fusion: fusion, work.baseline_probabilities: baselines,
         made.fusion: slim, made.baseline_probabilities: baselines,

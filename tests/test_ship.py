@@ -25,6 +25,7 @@ from core.storage import Array
 from core.verdict import Judge
 from core.verdict_rule import limits
 from scripts import pipeline, ship, ship_card
+from tests.reading import opened, words
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +153,24 @@ def test_songs_of_sources_never_heard_have_their_say_in_its_rule(finished: Run, 
     storage.write_npz(run.leave_out, dict(columns) | {f"probability_{name}": answers for name in DETECTORS})
     found = ship.ship(run, tmp_path / "pretrained").read_results()["verdict"]["models"]
     assert all(rule["unheard"]["human"]["sources"] == 2 for rule in found.values())
+
+
+@pytest.mark.parametrize("page", sorted(path.stem for path in (ROOT / "pages").glob("*.py")))
+def test_every_page_shows_it(page: str, shipped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(shipped.folder.parent))
+    clip = shipped.read_clips()[-1].path
+    said = words(opened(page, run=shipped.name, clip=clip))
+    assert "Shipped run" in said
+    assert "cannot be shown" not in said
+
+
+def test_each_of_its_maps_has_neighbours(shipped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(shipped.folder.parent))
+    app = opened("map", run=shipped.name, clip=shipped.read_clips()[-1].path)
+    for name in app.selectbox(key="map").options:
+        app.selectbox(key="map").select(name).run()
+        assert not app.exception
+        assert "Nearest in the original space" in words(app)
 
 
 def test_licences_are_those_of_the_manifest(finished: Run, tmp_path: Path) -> None:
