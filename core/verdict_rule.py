@@ -146,8 +146,8 @@ def _rule_sentences(
         "held out in turn reach it"
     )
     yield (
-        f"These limits were chosen on {own.val_songs} validation songs, so that at most {rule.max_error:.0%} of the "
-        f"songs called human and of those called AI are called wrongly{unheard if own.unheard_songs else ''}; of "
+        f"These limits were chosen on {own.val_songs} validation songs in scope, so that at most {rule.max_error:.0%} "
+        f"of those called human and of those called AI are called wrongly{unheard if own.unheard_songs else ''}; of "
         f"{own.test_songs} test songs, {own.test_decided} were called human or AI, {own.test_wrong} of them wrongly."
     )
     yield (

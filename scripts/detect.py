@@ -99,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def detect(options: argparse.Namespace) -> int:
     """Answer every file, print the table, write what was asked for; return the exit status."""
+    for option in (options.json, options.csv, options.resume):
+        _check_folder(option)
     files = find(options.paths)
     run = choose_run(options.run)
     facts = run_facts(run)
@@ -116,6 +118,12 @@ def detect(options: argparse.Namespace) -> int:
     finally:
         log.close()
     return FAILED if failed else ANSWERED
+
+
+def _check_folder(file: Path | str | None) -> None:
+    """Refuse an output whose folder is not there before hours are spent: a slip of the key makes no folders."""
+    if file and file != "-" and not Path(file).absolute().parent.is_dir():
+        raise ConfigError(file, "its folder does not exist", "Make the folder, or correct the name")
 
 
 def find(paths: Iterable[str]) -> list[Path]:
@@ -136,6 +144,8 @@ def find(paths: Iterable[str]) -> list[Path]:
 
 
 def _expanded(text: str) -> list[Path]:
+    if not text:  # an unset variable of the shell, which Path takes for the folder one is in
+        raise DataError("PATH", "it is empty", "Name a sound file or a folder")
     path = Path(text)
     if path.is_dir():
         return _in_folder(path)
@@ -214,8 +224,9 @@ def row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:
     if "error" in answer:
         return NOT_ANSWERED, "", "", f"{name}: {printable(answer['error']['problem'])}"
     probability = "" if answer["call"] == "out_of_scope" else f"{answer['probability']:.2f}"
-    reason = answer["scope"]["reason"] or _left_out(len(answer["windows"]) - answer["counted"], len(answer["windows"]))
-    return WORDS[answer["call"]], probability, f"{answer['seconds']:.1f}", f"{name}: {reason}" if reason else name
+    left_out = _left_out(len(answer["windows"]) - answer["counted"], len(answer["windows"]))
+    said = "; ".join(filter(None, (answer["scope"]["reason"] or left_out, *answer["warnings"])))
+    return WORDS[answer["call"]], probability, f"{answer['seconds']:.1f}", f"{name}: {said}" if said else name
 
 
 def _left_out(count: int, windows: int) -> str:

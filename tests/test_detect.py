@@ -68,7 +68,7 @@ def test_a_name_with_brackets_is_a_name_and_not_a_glob(tmp_path: Path) -> None:
     assert detect.find([str(path)]) == [path]
 
 
-@pytest.mark.parametrize("argument", ["*.flac", "."])
+@pytest.mark.parametrize("argument", ["*.flac", ".", ""])
 def test_nothing_to_judge_is_said_in_a_sentence(
     argument: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +77,21 @@ def test_nothing_to_judge_is_said_in_a_sentence(
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
     assert not said.out
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json", "--resume"])
+def test_a_slip_of_the_key_makes_no_folders(
+    option: str, finished: Run, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_detect(clips, option, tmp_path / "nowhere" / "answers") == detect.USAGE
+    assert "its folder does not exist" in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_line_says_what_is_wrong_with_a_sound_that_was_answered(finished: Run, clips: Path) -> None:
+    answer = {"call": "ai", "probability": 0.99, "seconds": 2.4, "windows": [1], "counted": 1}
+    cut = detect.row(clips, {**answer, "scope": {"reason": ""}, "warnings": ["truncated"]})
+    assert cut[3].endswith(": truncated")
 
 
 # What comes out

@@ -119,8 +119,8 @@ def _new_sources(results: Results) -> Iterator[str]:
         yield (
             f"On {_of(own['ai'])} from {_sources(own['ai']['sources'], 'AI')} held out in turn, which its models never "
             f"heard, it has a mean AUC of {own['mean_auc']:.2f} and catches "
-            f"{bracketed(1 - own['ai']['error'], _complement(own['ai']['interval']))}. Autoencoder, transformer and "
-            f"CNN had {found['schedule_share']:.0%} of their schedules there."
+            f"{bracketed(1 - own['ai']['error'], _complement(own['ai']['interval']))}. There, autoencoder, "
+            f"transformer and CNN were trained for {found['schedule_share']:.0%} of their usual time."
         )
 
 
