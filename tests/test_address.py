@@ -42,13 +42,17 @@ def told(app: AppTest) -> str:
         ("models", "cell", "fp"), ("audit", "errors", "Wrong, most confident first"), ("audit", "audit_split", "Test"),
         ("audit", "audit_source", "All sources"), ("clips", "split", "Test"), ("clips", "class", "no choice"),
         ("clips", "verdict", "all"), ("map", "map", "Hybrid"), ("map", "colour", "Class"),
-        ("map", "map_split", "no choice"), ("attention", "view", "Hybrid"), ("attention", "method", ""),
+        ("map", "map_split", "no choice"), ("attention", "view", "Hybrid"),
         ("robustness", "sources_by", "Called AI"), ("robustness", "changes_by", "Both error rates"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_had_is_named_beside_what_is_shown(run: Run, page: str, name: str, shown: str) -> None:
     said = told(reading.opened(page, **{name: "NOPE"}))
     assert f"`{name}=NOPE` (shown: `{shown}" in said
+
+
+def test_what_a_view_asks_for_is_told_on_that_view(run: Run) -> None:
+    assert "`method=NOPE` (shown: `" in told(reading.opened("attention", view="Transformer", method="NOPE"))
 
 
 @pytest.mark.parametrize("page", CHOOSING)

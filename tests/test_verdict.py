@@ -481,4 +481,6 @@ def test_real_clips_get_verdicts(real_data: Path, judge: Judge) -> None:
     for path in clips[:: len(clips) // 20][:20]:
         found = answer(path, judge)
         assert "error" not in found, found
-        assert found["heard_seconds"] == pytest.approx(5.0, abs=0.01)
+        assert found["seconds"] == pytest.approx(5.0, abs=0.01)
+        heard = 0.0 if found["call"] == "out_of_scope" else 5.0  # the demo's models may not know such music
+        assert found["heard_seconds"] == pytest.approx(heard, abs=0.01)
