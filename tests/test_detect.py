@@ -144,13 +144,20 @@ def test_no_cell_of_the_csv_is_calculated(
 
 def test_a_file_out_of_scope_shows_no_probability() -> None:
     scope = {"reason": "it is as random as noise"}
-    facts = {"probability": 0.97, "seconds": 5.0, "windows": [{}, {}, {}], "scope": scope}
+    facts = {"probability": 0.97, "seconds": 5.0, "windows": [{}, {}, {}], "warnings": [], "scope": scope}
     found = detect.row(Path("a.wav"), {**facts, "call": "out_of_scope", "counted": 0})
     assert found == ("– out of scope", "", "5.0", "a.wav: it is as random as noise")
 
 
 def test_a_row_says_how_many_windows_were_left_out() -> None:
-    facts = {"call": "ai", "probability": 0.97, "seconds": 10.0, "windows": [{}, {}, {}], "scope": {"reason": ""}}
+    facts = {
+        "call": "ai",
+        "probability": 0.97,
+        "seconds": 10.0,
+        "windows": [{}, {}, {}],
+        "warnings": [],
+        "scope": {"reason": ""},
+    }
     assert detect.row(Path("a.wav"), {**facts, "counted": 2})[-1] == "a.wav: 1 of 3 windows left out"
     assert detect.row(Path("a.wav"), {**facts, "counted": 3})[-1] == "a.wav"
 
