@@ -86,7 +86,7 @@ def test_rounding_moves_no_probability_by_much(shipped: Run, finished: Run) -> N
     for name in DETECTORS:
         moved = np.abs(before[name] - after[name])
         assert np.median(moved) < 0.02
-        assert moved.max() < 0.1  # of models trained for a few steps, which are near one half everywhere
+        assert moved.max() < 0.05
         assert moved.max() == pytest.approx(rounding[name]["largest_change"], abs=1e-6)
     assert max(np.abs(before[name] - after[name]).max() for name in DETECTORS) > 0, "nothing was rounded"
 
