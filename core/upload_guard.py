@@ -72,25 +72,18 @@ class Bounds:
         return max(self.min_seconds, declared / 60 * self.seconds_per_minute)
 
 
-def judge_upload(content: bytes, name: str, judge: "Judge", progress: Progress | None = None) -> "Verdict":
-    """Answer an upload as `Judge.judge` answers the file it came from.
+def judge_sound(sound: Decoded, name: str, judge: "Judge", progress: Progress | None = None) -> "Verdict":
+    """Answer what `decoded` made of an upload, as `Judge.judge` answers the file it came from.
 
     Parameters
     ----------
-    name : as its sender calls it; for sentences only, nothing is ever written or opened under it.
+    name : as its sender calls it; for sentences only.
     progress : called now and then with the share that is done.
 
     Raises
     ------
-    AudioError : as `decoded` and `Judge.judge`.
+    AudioError : as `Judge.judge`.
     """
-    say = progress or (lambda share: None)
-    with decoded(content, name, judge.config.audio, lambda share: say(share / 4)) as sound:
-        return judge_sound(sound, name, judge, lambda share: say((1 + 3 * share) / 4))
-
-
-def judge_sound(sound: Decoded, name: str, judge: "Judge", progress: Progress | None = None) -> "Verdict":
-    """Answer what `decoded` made of an upload."""
     try:
         verdict = judge.judge(sound.path, progress=progress)
     except AudioError as error:

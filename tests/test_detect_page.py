@@ -22,7 +22,7 @@ from core.artifacts import ROOT, Run
 from core.audio import read_clip
 from core.config import AudioConfig
 from core.data import Place
-from core.upload_guard import judge_upload
+from core.upload_guard import decoded, judge_sound
 from core.verdict import Judge
 from core.verdict_answer import Verdict
 from dashboard import (
@@ -70,6 +70,12 @@ def songs(demo_place: Place, finished: Run) -> list[bytes]:
         sf.write(file, np.stack([stretched, 0.8 * stretched], axis=1), 44_100, format="WAV", subtype="PCM_16")
         files.append(file.getvalue())
     return files
+
+
+def judge_upload(content: bytes, name: str, judge: Judge) -> Verdict:
+    """Return what the page should say of an upload."""
+    with decoded(content, name, AUDIO) as found:
+        return judge_sound(found, name, judge)
 
 
 def opened() -> AppTest:
