@@ -64,4 +64,5 @@ with left:
 with right:
     attention_view.removed_from(tables["three_way"].iloc[row], three_way)
 clip_view.show(run, clip, results, "attention-clip")
-st.caption("The player's overlay is the transformer's attention; the view *Transformer* shows it with its numbers.")
+if not run.shipped:  # which has no player
+    st.caption("The player's overlay is the transformer's attention; the view *Transformer* shows it with its numbers.")
