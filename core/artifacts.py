@@ -26,6 +26,18 @@ from core import storage
 from core.config import Config, from_dict, to_dict
 from core.errors import ArtifactError, ConfigError
 
+# Who made the checkpoint that each name stands for.
+CHECKPOINTS = {
+    "ae_multitask": "autoencoder",
+    "transformer": "transformer",
+    "cnn": "baselines",
+    "ae_classifier": "baselines",
+    "transformer_classifier": "baselines",
+    "fine_spectrum": "baselines",
+    "hybrid": "hybrid",
+    "three_way": "hybrid",
+}
+
 ROOT = Path(__file__).resolve().parent.parent
 SPLITS = ("train", "val", "test")
 LABELS = ("human", "ai")  # by label number: 0 = human, 1 = AI
@@ -179,7 +191,7 @@ class Run:
         self.artefact_contributions = self.features("artefact_contributions.npy")
         self.artefact_reference = self.features("artefact_reference.npy")
         self.map = self.features("map.npz")
-        self.scope = self.features("scope.npz")  # what is the run's kind of sound (core.scope)
+        self.scope = self.features("scope.npz")  # what is the run's kind of sound (core.verdict.scope)
         self.card = folder / "MODEL_CARD.md"  # of a run that ships: weights and results, no audio, no training data
         self.annotations = folder / "annotations.sqlite"
         self.work = folder / "work"

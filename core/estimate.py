@@ -21,21 +21,23 @@ import soundfile as sf
 import torch
 from torch import nn
 
-from core import metrics, projection, shortcuts, storage
+from core import storage
 from core.artifacts import artifacts_folder
-from core.batches import CALIBRATION_BATCHES, MicroBatch, Objective, cross_entropy
+from core.audio.transforms import TRANSFORMS
 from core.config import Config, Recipe
 from core.device import choose_device, peak_memory_mb
 from core.errors import ArtifactError
-from core.explain import explain_clip
-from core.features import ast_filterbank
-from core.fine_axes import SIZE
-from core.models import build, frames
+from core.evaluation import projection, shortcuts
+from core.features.filterbanks import ast_filterbank
+from core.features.fine_axes import SIZE
+from core.metrics import scores
 from core.models import transformer as encoders
+from core.models.attribution import explain_clip
 from core.models.autoencoder import MultiTaskAutoencoder
+from core.models.build import build, frames
 from core.phases import autoencoder, explain, prepare, transformer
-from core.training import planned_epochs
-from core.transforms import TRANSFORMS
+from core.training.batches import CALIBRATION_BATCHES, MicroBatch, Objective, cross_entropy
+from core.training.loop import planned_epochs
 
 TRAINED_AGAIN = ("autoencoder", "transformer", "baselines", "hybrid")  # by the audit, for every seed and every source
 REPEATS = 3  # after one that warms up; the median counts
@@ -263,7 +265,7 @@ def _measure_evaluate(config: Config) -> tuple[float, dict[str, float]]:
     n, rng = 300, np.random.default_rng(0)
     labels, values, settings = np.arange(n) % 2, rng.random(n), config.evaluation
     start = time.perf_counter()
-    metrics.song_bootstrap(labels, values, np.arange(n), 0.5, settings.bootstraps, settings.confidence, 0)
+    scores.song_bootstrap(labels, values, np.arange(n), 0.5, settings.bootstraps, settings.confidence, 0)
     seconds = time.perf_counter() - start + _tsne_seconds(config, n)
     return 12 * seconds / n * config.split.test, {}
 

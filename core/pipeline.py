@@ -15,7 +15,7 @@ from typing import Any
 from core import storage
 from core.artifacts import PhaseRecord, Run
 from core.config import Config
-from core.data import Place
+from core.data.places import Place
 from core.errors import ArtifactError, ConfigError
 
 log = logging.getLogger(__name__)

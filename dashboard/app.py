@@ -10,7 +10,8 @@ if str(ROOT) not in sys.path:  # plain `streamlit run` puts only this file's fol
 import streamlit as st  # noqa: E402
 
 from core.errors import DetectorError  # noqa: E402
-from dashboard import address, components, data, selection  # noqa: E402
+from dashboard import address, components, selection  # noqa: E402
+from dashboard.reading import runs  # noqa: E402
 
 PAGES = ROOT / "pages"
 NAVIGATION = {
@@ -39,9 +40,9 @@ try:
     components.choose_run()
     selection.keep()
     beside, notes = st.sidebar.container(), st.container()
-    if data.is_demo(data.current_run()):
+    if runs.is_demo(runs.current_run()):
         components.demo_notice()
-    if data.current_run().shipped:
+    if runs.current_run().shipped:
         components.shipped_notice()
     try:
         page.run()

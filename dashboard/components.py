@@ -7,8 +7,10 @@ import streamlit as st
 
 from core.artifacts import Run
 from core.errors import DetectorError, printable
-from dashboard import address, data, selection, theme
-from dashboard.data import PhaseState
+from dashboard import address, selection
+from dashboard.drawing import theme
+from dashboard.reading import runs
+from dashboard.reading.runs import PhaseState
 from dashboard.sentences import duration
 
 NAME_SHOWN = 80  # characters of a file's name in the sidebar
@@ -17,7 +19,7 @@ NAME_SHOWN = 80  # characters of a file's name in the sidebar
 def choose_run() -> None:
     """Let the reader choose a run in the sidebar; the address always names it, so that a link opens the same one."""
     st.sidebar.markdown(f"{''.join(theme.MARKS.values())} **Synthetic Music Detector**")
-    names = [run.name for run in data.runs()]
+    names = [run.name for run in runs.runs()]
     asked = st.query_params.get("run", names[0])
     if st.session_state.get("run") not in names:
         st.session_state["run"] = asked if asked in names else names[0]
@@ -28,10 +30,10 @@ def choose_run() -> None:
 
 def selected_clip() -> None:
     """Show which clip is selected, on every page in the sidebar, with the way to it."""
-    path, run = selection.path(), data.current_run()
-    found, name = data.has_clip(run, path), printable(path.rsplit("/", 1)[-1], NAME_SHOWN)
+    path, run = selection.path(), runs.current_run()
+    found, name = runs.has_clip(run, path), printable(path.rsplit("/", 1)[-1], NAME_SHOWN)
     for asked in address.asked(selection.KEY):
-        if not data.has_clip(run, asked):
+        if not runs.has_clip(run, asked):
             address.miss(selection.KEY, asked, name if path and found else "no clip")
     if not path:
         return

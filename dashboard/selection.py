@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import address
-from dashboard.results import Model, Results
+from dashboard.reading.results import Model, Results
 
 if TYPE_CHECKING:  # every page needs this module, the first one no pandas: it takes a third of a second to load
     import pandas as pd

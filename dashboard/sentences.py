@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.errors import printable
-from dashboard import theme
-from dashboard.results import Estimate, Results
+from dashboard.drawing import theme
+from dashboard.drawing.theme import JOINER, NBSP
+from dashboard.reading.results import Estimate, Results
 
-NBSP = "\u00a0"
-JOINER = "\u2060"  # has no width; Streamlit looks for `:material/` even in code
 SHOWN = 6  # names in a sentence
 SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 

@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from dashboard import address, attention, attention_view, clip_view, clips, data, selection, sentences
+from dashboard import address, selection, sentences
+from dashboard.attention import view as attention_view
+from dashboard.clip import view as clip_view
+from dashboard.reading import attention, clips, runs
 
 VIEWS = ["Hybrid", "Three-way fusion", "Transformer", "In words"]
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Attention", anchor=False)
-results = data.results(run)
+results = runs.results(run)
 found, every = attention.read(run), clips.table(run)
 tables = {key: attention.table(run, every, key) for key in found.fusions}
 tests = {key: clips.of_split(table, "test") for key, table in tables.items()}

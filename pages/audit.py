@@ -4,25 +4,20 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import (
-    address,
-    audit_export,
-    audit_lists,
-    audit_triage,
-    audit_view,
-    clip_view,
-    clips,
-    data,
-    selection,
-    sentences,
-)
+from dashboard import address, selection, sentences
+from dashboard.audit import export as audit_export
+from dashboard.audit import lists as audit_lists
+from dashboard.audit import triage
+from dashboard.audit import view as audit_view
+from dashboard.clip import view as clip_view
+from dashboard.reading import clips, runs
 
 ANY = "All sources"
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Audit", anchor=False)
-results = data.results(run)
-desk = audit_triage.desk(run)
+results = runs.results(run)
+desk = triage.desk(run)
 models = {model.key: model for model in results.models}
 names = {key: model.name for key, model in models.items()}
 every = clips.table(run)
@@ -45,7 +40,7 @@ among = tested if source == ANY else tested[tested["source"] == source]
 chosen = audit_lists.listed(among, kind)
 paths = chosen["path"].tolist()
 selected = selection.path() if selection.clip(every) is not None else ""
-selection.select(audit_triage.place(selected, paths, (run.name, key, kind, split, source)))
+selection.select(triage.place(selected, paths, (run.name, key, kind, split, source)))
 clip = selection.clip(every)
 
 # One clip at a time

@@ -2,12 +2,16 @@
 
 import streamlit as st
 
-from dashboard import address, clip_evidence, clip_view, clips, data, selection, sentences, theme
-from dashboard.clip_filter import VERDICTS, ClipFilter, shown
+from dashboard import address, selection, sentences
+from dashboard.clip import evidence as clip_evidence
+from dashboard.clip import view as clip_view
+from dashboard.clip.filter import VERDICTS, ClipFilter, shown
+from dashboard.drawing import theme
+from dashboard.reading import clips, runs
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Clips", anchor=False)
-results = data.results(run)
+results = runs.results(run)
 every = clips.table(run)
 names = {model.key: model.name for model in results.models}
 

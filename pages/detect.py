@@ -2,15 +2,19 @@
 
 import streamlit as st
 
-from dashboard import data, detect_models, detect_session, detect_view, detect_window
-from dashboard.detect_models import Refused
+from dashboard.detect import models as detect_models
+from dashboard.detect import session
+from dashboard.detect import view as detect_view
+from dashboard.detect import window as detect_window
+from dashboard.detect.models import Refused
+from dashboard.reading import runs
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Detect", anchor=False)
 detect_models.check(run)
 detect_view.choose(run)
 
-sound = detect_session.given()
+sound = session.given()
 if sound is not None:
     detect_view.given(sound)
     answer = detect_view.ask(run, sound)

@@ -2,36 +2,30 @@
 
 import streamlit as st
 
-from dashboard import (
-    address,
-    clip_filter,
-    clip_view,
-    clips,
-    data,
-    map_choice,
-    map_embedding,
-    map_figures,
-    map_words,
-    selection,
-    sentences,
-    theme,
-)
+from dashboard import address, selection, sentences
+from dashboard.clip import filter as clip_filter
+from dashboard.clip import view as clip_view
+from dashboard.drawing import theme
+from dashboard.map import choice
+from dashboard.map import figures as map_figures
+from dashboard.map import words as map_words
+from dashboard.reading import clips, embeddings, runs
 
 AMONG = {"train": "Training", "val": "Validation", "test": "Test", "all": "All"}
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Map", anchor=False)
-results = data.results(run)
+results = runs.results(run)
 every = clips.table(run)
-found = map_embedding.read(run, len(every))
+found = embeddings.read(run, len(every))
 names = {model.key: model.name for model in results.models}
-maps = {name: map_embedding.TITLES[name] for name in found.positions}
-sources = map_choice.source_names(every)
+maps = {name: embeddings.TITLES[name] for name in found.positions}
+sources = choice.source_names(every)
 
 # What to show
 with st.container(horizontal=True, vertical_alignment="bottom"):
     embedding = st.selectbox("Map of", width=190, persist_state="session", **address.choice("map", maps))
-    colours = address.choice("colour", map_choice.COLOURS)
+    colours = address.choice("colour", choice.COLOURS)
     colour = st.selectbox("Colour by", width=220, persist_state="session", **colours)
     model = selection.detector(results, width=190).key
     with st.popover("Filter", icon=":material/filter_alt:"):
@@ -44,27 +38,27 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             "Sources", placeholder="all", persist_state="session", **address.choice("map_sources", sources)
         )
 asked = clip_filter.ClipFilter(tuple(splits), label or "", sources=tuple(wanted))
-points = asked.apply(map_embedding.placed(every, found, embedding))
+points = asked.apply(embeddings.placed(every, found, embedding))
 
 # The map. Its figure hangs on the view alone: what is chosen in it stays chosen while clips are selected
-key = map_choice.view_key(run, found.made, (embedding, colour, model, asked))
-marked = map_choice.marked(key, points)
-agreed = map_words.about_agreement(map_embedding.agreement(run, embedding, points, len(every)), points)
-figure = map_choice.kept(
-    (key, tuple(marked), data.stamp(run.results_file), data.stamp(run.predictions)),
+key = choice.view_key(run, found.made, (embedding, colour, model, asked))
+marked = choice.marked(key, points)
+agreed = map_words.about_agreement(embeddings.agreement(run, embedding, points, len(every)), points)
+figure = choice.kept(
+    (key, tuple(marked), runs.stamp(run.results_file), runs.stamp(run.predictions)),
     lambda: map_figures.drawn(points, colour, model, names[model], marked),
 )
 left, right = st.columns([3, 2], gap="large")
 with left:
-    st.header(f"{maps[embedding]}, by {map_choice.COLOURS[colour].lower()}", anchor=False)
+    st.header(f"{maps[embedding]}, by {choice.COLOURS[colour].lower()}", anchor=False)
     st.caption(clip_filter.shown(len(points), len(every), asked.splits))
     st.plotly_chart(
-        figure, key=key, on_select=lambda: map_choice.choose(st.session_state[key].selection.points, every),
+        figure, key=key, on_select=lambda: choice.choose(st.session_state[key].selection.points, every),
         config=map_figures.MAP_CONFIG, alt=map_words.map_alt(points, embedding, colour, agreed),
     )  # fmt: skip
 
 # What is chosen in it
-chosen = map_choice.chosen(points)
+chosen = choice.chosen(points)
 score = {f"p_{model}": "Score", f"right_{model}": "Verdict"}
 columns = {"label": "Class", **score, "source": "Source", "split": "Split", "path": "Clip"}
 with right:
@@ -75,14 +69,14 @@ with right:
         st.text(map_words.about_chosen(chosen, len(points), model, names[model]))
         clip_view.table(
             chosen, columns, "map-table", f"{len(chosen)} of {len(points)} clips on the map",
-            height=map_choice.table_height(len(chosen)),
+            height=choice.table_height(len(chosen)),
         )  # fmt: skip
         with st.container(horizontal=True):
             st.download_button(
-                "Export as CSV", lambda: map_choice.export(chosen, embedding), f"{run.name}-{embedding}.csv",
+                "Export as CSV", lambda: choice.export(chosen, embedding), f"{run.name}-{embedding}.csv",
                 on_click="ignore", icon=":material/download:", key="map-export",
             )  # fmt: skip
-            st.button("Choose none", on_click=map_choice.clear, icon=":material/close:", key="map-clear")
+            st.button("Choose none", on_click=choice.clear, icon=":material/close:", key="map-clear")
     st.header("What the map can say", anchor=False)
     st.text(agreed)
     st.caption(map_words.about_map(found, embedding, len(every)))
@@ -106,13 +100,13 @@ else:
                 "Among", default="train", required=True, persist_state="session",
                 help="Training: what the detectors learned from.", **address.choice("map_among", AMONG),
             )  # fmt: skip
-            address.offer("map_k", {k: str(k) for k in range(1, map_embedding.MOST_NEIGHBOURS + 1)})
+            address.offer("map_k", {k: str(k) for k in range(1, embeddings.MOST_NEIGHBOURS + 1)})
             k = st.slider(
-                "Neighbours", 1, map_embedding.MOST_NEIGHBOURS, map_embedding.NEIGHBOURS, width=200,
+                "Neighbours", 1, embeddings.MOST_NEIGHBOURS, embeddings.NEIGHBOURS, width=200,
                 key="map_k", bind="query-params", persist_state="session",
             )  # fmt: skip
         among = every if split == "all" else clips.of_split(every, split)
-        near = map_embedding.near_clips(run, embedding, every, row, among.index, k)
+        near = embeddings.near_clips(run, embedding, every, row, among.index, k)
         st.text(map_words.about_neighbours(near, among, split))
         clip_view.table(
             near, {"similarity": "Cosine", **columns, "same_song": "Song"}, "map-near",

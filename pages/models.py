@@ -3,22 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import (
-    address,
-    clip_view,
-    clips,
-    data,
-    models_figures,
-    models_operating,
-    models_results,
-    models_tables,
-    models_threshold,
-    robustness_results,
-    robustness_words,
-    selection,
-    sentences,
-    theme,
-)
+from dashboard import address, selection, sentences, threshold
+from dashboard.clip import view as clip_view
+from dashboard.drawing import theme
+from dashboard.models import figures as models_figures
+from dashboard.models import threshold as models_threshold
+from dashboard.models import words as models_words
+from dashboard.reading import clips, detectors, robustness, runs
+from dashboard.robustness import words as robustness_words
 
 PARTS = {
     "threshold": "At a threshold",
@@ -29,10 +21,10 @@ PARTS = {
 PAIRS_HEIGHT = 300  # pixels
 SPLITS = {"test": "Test", "val": "Validation"}
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Models", anchor=False)
-results, every = data.results(run), clips.table(run)
-found = models_results.read(run)
+results, every = runs.results(run), clips.table(run)
+found = detectors.read(run)
 models = {model.key: model for model in results.models}
 names = {key: model.name for key, model in models.items()}
 
@@ -53,8 +45,8 @@ if part == "threshold":
     model, other = models[key], models.get(against)
     asked = models_threshold.Asked(
         run, results, clips.of_split(every, split), split, model, other, found.details[key].areas[split],
-        answers=models_operating.answers(run, key, split, model.threshold),
-        rival=models_operating.answers(run, other.key, split, other.threshold) if other else None,
+        answers=threshold.answers(run, key, split, model.threshold),
+        rival=threshold.answers(run, other.key, split, other.threshold) if other else None,
         selected=selection.path(),
     )  # fmt: skip
     with above:
@@ -68,7 +60,7 @@ if part == "threshold":
 if part == "detectors":
     st.header(f"All detectors on {sentences.counted(results.headline.n, 'test clip')}", anchor=False)
     st.dataframe(
-        pd.DataFrame(models_tables.detector_rows(results)), hide_index=True,
+        pd.DataFrame(models_words.detector_rows(results)), hide_index=True,
         alt=sentences.chart_alt(results, "roc_auc", "Every figure of every detector; AUC"),
     )  # fmt: skip
     st.caption(
@@ -83,13 +75,13 @@ if part == "detectors":
         )
         st.plotly_chart(
             models_figures.differences(pairs, names), config=theme.CHART_CONFIG,
-            alt=". ".join(f"{names[key]} minus {names[p.second]}: {models_tables.signed(p.area)}" for p in pairs),
+            alt=". ".join(f"{names[key]} minus {names[p.second]}: {models_words.signed(p.area)}" for p in pairs),
         )  # fmt: skip
         st.caption("Right of zero: better on the same clips. An interval over zero: cannot be told apart.")
     with right:
         st.markdown(f"**Every two detectors** ({len(found.pairs)} pairs)")
         st.dataframe(
-            pd.DataFrame(models_tables.pair_rows(found.pairs, names)), hide_index=True, height=PAIRS_HEIGHT,
+            pd.DataFrame(models_words.pair_rows(found.pairs, names)), hide_index=True, height=PAIRS_HEIGHT,
             alt="Differences in AUC and accuracy of every two detectors, with intervals and p-values",
         )  # fmt: skip
         st.caption(
@@ -98,14 +90,14 @@ if part == "detectors":
         )
     st.header("Whole songs", anchor=False)
     st.table(
-        pd.DataFrame(models_tables.song_rows(found, results)), hide_index=True, border="horizontal",
+        pd.DataFrame(models_words.song_rows(found, results)), hide_index=True, border="horizontal",
         alt="Every detector's figures over whole songs",
     )  # fmt: skip
     st.caption("A song's score: the mean of its clips' log-odds, at the clips' threshold.")
     st.header("Attention or plain concatenation", anchor=False)
-    st.markdown(models_tables.concatenation(found.concatenation))
+    st.markdown(models_words.concatenation(found.concatenation))
     st.header("Other seeds", anchor=False)
-    again = robustness_results.read(run).seeds
+    again = robustness.read(run).seeds
     if again is None:
         st.markdown("Everything was trained once. To see how much the figures owe to the seed:")
         st.code(robustness_words.command(run, "seeds"), language=None, wrap_lines=True)
@@ -124,35 +116,35 @@ if part == "calibration":
         st.markdown(f"**Is the score a probability?** {names[key]} on {calibrated.n} test clips")
         st.plotly_chart(
             models_figures.reliability(calibrated.bins), config=theme.CHART_CONFIG,
-            alt=models_tables.calibration_sentence(calibrated, names[key]),
+            alt=models_words.calibration_sentence(calibrated, names[key]),
         )  # fmt: skip
         st.caption(
             "Dotted: a score that means what it says. Bins hold equally many clips; their intervals count clips, "
             "not songs, and are too narrow where songs have several."
         )
     with right:
-        st.markdown(models_tables.calibration_sentence(calibrated, names[key]))
-        st.markdown(models_tables.band_sentence(calibrated, names[key]))
+        st.markdown(models_words.calibration_sentence(calibrated, names[key]))
+        st.markdown(models_words.band_sentence(calibrated, names[key]))
         st.table(
-            pd.DataFrame(models_tables.bin_rows(calibrated, "after")), hide_index=True, border="horizontal",
+            pd.DataFrame(models_words.bin_rows(calibrated, "after")), hide_index=True, border="horizontal",
             alt="Share of AI in each bin of the score after the temperature",
         )  # fmt: skip
         st.caption("After the temperature.")
 
 if part == "training":
-    trained = models_results.trainings(run)
+    trained = detectors.trainings(run)
     if not trained:
         st.markdown("This run holds no training curves. They are made with the models:")
         st.code(run.command(), language=None, wrap_lines=True)
     else:
-        trainings = {name: models_results.TRAININGS.get(name, name) for name in trained}
+        trainings = {name: detectors.TRAININGS.get(name, name) for name in trained}
         name = st.selectbox("Training", width=280, **address.choice("training", trainings))
-        history = models_results.history(run, name)
+        history = detectors.history(run, name)
         for column, quantity in zip(st.columns(2, gap="large"), ("loss", "accuracy"), strict=True):
             with column:
                 st.markdown(f"**{quantity.capitalize()} by epoch** ({len(history)} epochs)")
                 st.plotly_chart(
                     models_figures.training_curve(history, quantity), config=theme.CHART_CONFIG,
-                    alt=models_tables.history_alt(history, quantity),
+                    alt=models_words.history_alt(history, quantity),
                 )  # fmt: skip
-        st.caption(models_tables.kept(history))
+        st.caption(models_words.kept(history))

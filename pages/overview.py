@@ -2,31 +2,26 @@
 
 import streamlit as st
 
-from dashboard import (
-    components,
-    data,
-    figures,
-    overview_limits,
-    overview_words,
-    robustness_results,
-    robustness_words,
-    sentences,
-    tables,
-    theme,
-)
+from dashboard import components, sentences
+from dashboard.drawing import rows as row_charts
+from dashboard.drawing import tables, theme
+from dashboard.overview import limits as overview_limits
+from dashboard.overview import words as overview_words
+from dashboard.reading import robustness, runs
+from dashboard.robustness import words as robustness_words
 
 SKIPPED_SHOWN = 200
 SOURCES_HEIGHT = 420  # pixels
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Overview", anchor=False)
-if not data.is_evaluated(run):
-    components.show_phases(data.phases(run))
-results, audit = data.results(run), robustness_results.read(run)
+if not runs.is_evaluated(run):
+    components.show_phases(runs.phases(run))
+results, audit = runs.results(run), robustness.read(run)
 best, link = results.headline, {"run": run.name}
 
 st.caption(f"Run {sentences.literal(run.name)} · {sentences.when(results.made)} · {sentences.tested_on(results)}")
-if data.is_outdated(run):
+if runs.is_outdated(run):
     components.show_outdated(run)
 
 # How good: at home and away, side by side
@@ -83,7 +78,9 @@ st.header("All detectors", anchor=False)
 left, right = st.columns(2, gap="large")
 with left:
     st.markdown(f"**AUC** ({sentences.counted(best.n, 'test clip')}, 0.5 is a coin)")
-    st.html(figures.drawn(figures.auc_chart(results.models, best), sentences.chart_alt(results, "roc_auc", "AUC")))
+    st.html(
+        row_charts.drawn(row_charts.auc_chart(results.models, best), sentences.chart_alt(results, "roc_auc", "AUC"))
+    )
 with right:
     sizes = ", ".join(f"{theme.labelled(label)} n = {n}" for label, n in best.clips.items())
     st.markdown(f"**Clips called rightly** ({sizes})")
@@ -91,7 +88,7 @@ with right:
         sentences.chart_alt(results, f"recall_{label}", f"{name} clips called rightly")
         for label, name in theme.NAMES.items()
     ]
-    st.html(figures.drawn(figures.recall_chart(results.models, recalls), ". ".join(recalled)))
+    st.html(row_charts.drawn(row_charts.recall_chart(results.models, recalls), ". ".join(recalled)))
 st.html(tables.drawn(sentences.detector_rows(results), "Every detector's figures on the test clips"))
 
 st.caption(
@@ -122,18 +119,18 @@ with st.expander("Transformer embeddings"):
 phases = st.expander("Phases and their time", key="overview-phases", on_change="rerun")
 if phases.open:
     with phases:
-        components.show_phases(data.phases(run))
+        components.show_phases(runs.phases(run))
 skipped = st.expander(f"Files left out ({sum(results.skipped.values()):,})", key="overview-skipped", on_change="rerun")
 if skipped.open:
     with skipped:
-        components.show_skipped(data.skipped(run), SKIPPED_SHOWN)
+        components.show_skipped(runs.skipped(run), SKIPPED_SHOWN)
 printed = st.expander("Printed figures", key="overview-printed", on_change="rerun")
 if printed.open:
-    for path in data.printed_figures(run):
-        printed.image(data.read_figure(path, run), alt=sentences.figure_alt(path.stem))
+    for path in runs.printed_figures(run):
+        printed.image(runs.read_figure(path, run), alt=sentences.figure_alt(path.stem))
 files = st.expander("Where the files are", key="overview-files", on_change="rerun")
 if files.open:
-    files.code(data.location(run), language=None)
+    files.code(runs.location(run), language=None)
     files.caption(
         "results/results.json holds every number of this page; predictions.csv has one row per clip and model."
     )

@@ -3,30 +3,24 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import (
-    address,
-    components,
-    data,
-    figures,
-    robustness_figures,
-    robustness_results,
-    robustness_tables,
-    robustness_words,
-    selection,
-    sentences,
-    theme,
-)
+from dashboard import address, components, selection, sentences
+from dashboard.drawing import rows as row_charts
+from dashboard.drawing import theme
+from dashboard.reading import robustness, runs
+from dashboard.robustness import figures as robustness_figures
+from dashboard.robustness import tables as robustness_tables
+from dashboard.robustness import words as robustness_words
 
 FACTS_SHOWN = 10
 
-run = data.current_run()
+run = runs.current_run()
 st.title("Robustness", anchor=False)
-results, audit = data.results(run), robustness_results.read(run)
+results, audit = runs.results(run), robustness.read(run)
 st.caption(
     f"Run {sentences.literal(run.name)} · [music or file](#file) · [new sources](#sources) · "
     f"[changed sound](#changes) · [seeds](#seeds) · whiskers and brackets: {results.confidence:.0%} intervals by song"
 )
-if data.is_outdated(run):
+if runs.is_outdated(run):
     components.show_outdated(run)
 model = selection.detector(results, width=320)
 
@@ -35,7 +29,7 @@ if audit.shortcuts is None:
     st.markdown("Not measured in this run. To measure it:")
     st.code(robustness_words.command(run, "shortcuts"), language=None, wrap_lines=True)
 else:
-    files, heard = (audit.shortcuts[kind] for kind in robustness_results.KNOWLEDGE)
+    files, heard = (audit.shortcuts[kind] for kind in robustness.KNOWLEDGE)
     told = files.facts[:FACTS_SHOWN]
     st.markdown(robustness_words.music_or_file(audit, model))
     left, right = st.columns(2, gap="large")
@@ -43,7 +37,7 @@ else:
         st.markdown(f"**AUC with music and without** ({sentences.counted(files.n, 'test clip')}, 0.5 is a coin)")
         areas = {"No music: files": files.area, "No music: sound": heard.area}
         st.html(
-            figures.drawn(
+            row_charts.drawn(
                 robustness_figures.shortcut_chart(results.models, model, areas),
                 robustness_tables.shortcut_alt(results, areas),
             )
@@ -52,7 +46,7 @@ else:
     with right:
         st.markdown(f"**AUC of each fact by itself** ({len(told)} of {len(files.facts)} facts, test clips)")
         st.html(
-            figures.drawn(
+            row_charts.drawn(
                 robustness_figures.fact_chart(told, heard.facts), robustness_tables.fact_alt(told, heard.facts)
             )
         )
@@ -90,7 +84,7 @@ else:
                 st.caption("None was held out.")
                 continue
             st.html(
-                figures.drawn(
+                row_charts.drawn(
                     robustness_figures.source_chart(sources, results.models, model, measure),
                     robustness_tables.source_alt(sources, model, measure),
                 )
@@ -116,7 +110,7 @@ else:
     st.markdown(robustness_words.change_title(found, model, measure))
     for column, lines in zip(st.columns(2, gap="large"), robustness_figures.halves(found), strict=False):
         column.html(
-            figures.drawn(
+            row_charts.drawn(
                 robustness_figures.change_chart(found, lines, results.models, model, measure),
                 robustness_tables.change_alt(found, lines, model, measure),
             )
@@ -141,7 +135,7 @@ else:
     st.markdown(robustness_words.luck(audit, model))
     st.markdown(f"**AUC of every training** ({sentences.counted(audit.seeds.n, 'test clip')}; square: mean)")
     st.html(
-        figures.drawn(
+        row_charts.drawn(
             robustness_figures.seed_chart(audit.seeds, results.models, model),
             robustness_tables.seed_alt(audit, results.models),
         )

@@ -1,0 +1,1 @@
+"""The commands: `python -m scripts.NAME --help` says what each does."""

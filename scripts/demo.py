@@ -64,8 +64,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _make_run() -> int:
     """Make the clips and run every phase on them; here everything is installed."""
-    from core import demo_clips
     from core.artifacts import artifacts_folder
+    from core.demo import clips as demo_clips
     from core.errors import DetectorError
     from scripts import pipeline
 

@@ -27,7 +27,7 @@ from tabulate import tabulate
 
 from core.artifacts import SHIPPED_REMEDY, Run, open_run
 from core.config import Config, with_settings
-from core.data import Place, folders, manifest
+from core.data.places import Place, folders, manifest
 from core.device import choose_device
 from core.errors import ArtifactError, ConfigError, DetectorError, printable
 from core.estimate import estimate

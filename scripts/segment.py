@@ -23,7 +23,9 @@ import numpy as np
 import soundfile as sf
 from tqdm import tqdm
 
-from core.audio import SUFFIXES, Waveform, is_silent, open_audio
+from core.audio.clips import is_silent
+from core.audio.containers import SUFFIXES
+from core.audio.source import Waveform, open_audio
 from core.config import AudioConfig, Config, with_settings
 from core.errors import AudioError, DataError, DetectorError
 from core.storage import write_atomic, write_csv

@@ -25,18 +25,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import checkpoints, metrics, storage
-from core.artifacts import DETECTORS, Run, open_run
-from core.batches import predict
+from core import storage
+from core.artifacts import CHECKPOINTS, DETECTORS, Run, open_run
 from core.config import Config
-from core.detector import BATCH, CHECKPOINTS, Detector
 from core.errors import ArtifactError, ConfigError, DetectorError, printable
-from core.phases import evaluate, evaluate_summary
+from core.evaluation import summary
+from core.metrics import scores
+from core.phases import evaluate
 from core.phases.baselines import probability_of_ai, read_fine_spectrum
 from core.phases.hybrid import fusion_outputs
 from core.pipeline import NAMES
 from core.storage import Array
-from core.verdict_run import PRETRAINED
+from core.training import checkpoints
+from core.training.batches import predict
+from core.verdict.detector import BATCH, Detector
+from core.verdict.run import PRETRAINED
 from scripts.ship_card import Material, material, model_card
 
 MAX_BYTES = 25_000_000  # SPEC X4
@@ -254,8 +257,8 @@ def _results(
     rounding = {
         name: {
             "largest_change": float(np.abs(after[name] - before[name]).max()),
-            "test_auc_before": metrics.score(labels, before[name][test], 0.5).roc_auc,
-            "test_auc": metrics.score(labels, after[name][test], 0.5).roc_auc,
+            "test_auc_before": scores.score(labels, before[name][test], 0.5).roc_auc,
+            "test_auc": scores.score(labels, after[name][test], 0.5).roc_auc,
         }
         for name in DETECTORS
     }
@@ -263,7 +266,7 @@ def _results(
                "taken_over": [name for name in taken if original[name] is not None]}  # fmt: skip
     results = results | taken | {"shipped": shipped}
     # "NAME", not this run: commands in the summary are for a run that can be gone on with
-    return results | {"summary": evaluate_summary.summary(results | {"run": "NAME"})}
+    return results | {"summary": summary.summary(results | {"run": "NAME"})}
 
 
 def _material(run: Run) -> list[Material]:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from core.artifacts import DETECTORS, LABELS, SPLITS, Clip
 from core.errors import printable
-from core.phases.evaluate_summary import bracketed
-from core.verdict_rule import limits
+from core.evaluation.summary import bracketed
+from core.verdict.rule import limits
 from scripts.readme import table
 
 Results = Mapping[str, Any]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core import demo_clips
 from core.artifacts import Run
 from core.config import Config, with_settings
-from core.data import Place, folders
+from core.data.places import Place, folders
+from core.demo import clips as demo_clips
 from core.pipeline import execute
-from tests import browsing
+from tests.support import browsing
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

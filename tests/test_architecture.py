@@ -1,6 +1,8 @@
-"""The house as DESIGN.md draws it, read from the imports: what may use what, and what nobody may do."""
+"""The house, read from its imports: which room may use which, what stands on a room's door, and what nobody may do."""
 
 import ast
+import graphlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,20 +16,43 @@ PACKAGES = {
     "scripts": {"scripts", "core"},
     "core": {"core"},
 }
-# core's rooms by floor. A room uses the floors below it and itself. A file's room is its first word:
-# core/audio_source.py is in `audio`, core/models/cnn.py is in `models`.
-FLOORS = (
-    {"errors", "progress", "augmentation", "transforms", "mel"},
-    {"config", "storage", "device", "waveform"},
-    {"artifacts", "containers", "features", "fine", "demo", "operating"},
-    {"audio", "models", "metrics", "batches", "front"},
-    {"checkpoints", "data", "splits", "explain", "projection", "thresholds", "scope"},
-    {"training", "plots", "calibration", "shortcuts", "detector"},
-    {"verdict"},
-    {"phases", "upload"},
-    {"estimate"},
-    {"pipeline"},
-)
+# The rooms from the ground up: folders, and the files that stand beside them. A room uses the floors below it and
+# itself; two rooms on one floor do not know each other.
+FLOORS = {
+    "core": (
+        {"errors", "progress"},
+        {"config", "storage", "device"},
+        {"artifacts"},
+        {"metrics"},
+        {"demo"},
+        {"audio"},
+        {"features"},
+        {"data"},
+        {"models"},
+        {"training"},
+        {"verdict"},
+        {"evaluation"},
+        {"figures"},
+        {"phases"},
+        {"estimate", "pipeline"},
+    ),
+    "dashboard": (
+        {"reading"},
+        {"drawing"},
+        {"sentences"},
+        {"address"},
+        {"threshold", "selection"},
+        {"components"},
+        {"robustness"},
+        {"overview"},
+        {"clip"},
+        {"map"},
+        {"audit", "models", "attention", "detect"},
+        {"report"},
+        {"app"},
+    ),
+}
+MOST_FILES = 12  # in one folder, so that it is seen at a glance
 BOOTSTRAP = ("environment.py", "demo.py", "test.py")
 DASHBOARD_ONLY = {"streamlit", "plotly"}
 PICKLES = {"pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}
@@ -36,7 +61,7 @@ SAFE_LOADERS = {"torch.load": ("weights_only", True), "numpy.load": ("allow_pick
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the full name of everything imported, at any depth: `from core import audio` gives `core.audio`."""
+    """Yield the full name of everything imported, at any depth: `from core import audio` gives `core.audio.clips`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -58,13 +83,13 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
             yield ".".join([aliases.get(first, first), *([rest] if rest else [])]), node
 
 
-def floor(room: str) -> int | None:
-    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), None)
-
-
 def room_of(name: str) -> str:
-    """Return the room of a full name: `core.audio_source.Source` is in `audio`."""
-    return f"{name}.".split(".")[1].split("_")[0]
+    """Return the room of a full name: `core.audio.source.Source` is in `audio`."""
+    return f"{name}.".split(".")[1]
+
+
+def floor(package: str, room: str) -> int | None:
+    return next((number for number, rooms in enumerate(FLOORS[package]) if room in rooms), None)
 
 
 def wrong_directions(path: str, tree: ast.AST) -> list[str]:
@@ -73,17 +98,26 @@ def wrong_directions(path: str, tree: ast.AST) -> list[str]:
     wrong = [f"{package} imports {name}" for name in used if name.split(".")[0] not in PACKAGES[package]]
     if any(name.startswith(".") for name in imports(tree)):
         wrong.append("relative import: write it out from the root")
-    if package != "core" or path == "core/__init__.py":
+    if package not in FLOORS or path == f"{package}/__init__.py":
         return wrong
     room = room_of(path.removesuffix(".py").replace("/", "."))
-    here = floor(room)
+    here = floor(package, room)
     if here is None:
-        return [*wrong, f"the room `{room}` is on no floor: add it to FLOORS in this test, and to DESIGN"]
+        return [*wrong, f"the room `{room}` is on no floor: add it to FLOORS in this test"]
     for name in used:
-        there = floor(room_of(name)) if name.startswith("core.") else None
+        there = floor(package, room_of(name)) if name.startswith(f"{package}.") else None
         if room_of(name) != room and there is not None and there >= here:
             wrong.append(f"{room} imports {name}, which is not below it")
     return wrong
+
+
+def busy_plates(path: str, tree: ast.AST) -> list[str]:
+    """A folder's `__init__.py` is the plate on its door: one docstring. Whoever wants a part does not load the rest."""
+    if not path.endswith("/__init__.py") or not isinstance(tree, ast.Module):
+        return []
+    if not ast.get_docstring(tree):
+        return ["says nothing: what comes in, what goes out, and what is public?"]
+    return ["does more than say what is in the folder"] if len(tree.body) > 1 else []
 
 
 def dashboard_libraries(path: str, tree: ast.AST) -> list[str]:
@@ -116,7 +150,7 @@ def is_constant(node: ast.expr | None, value: bool | None) -> bool:
 
 
 def other_readers(path: str, tree: ast.AST) -> list[str]:
-    if path == "scripts/benchmark_read.py":  # times the plain way beside ours
+    if path == "scripts/benchmark/read.py":  # times the plain way beside ours
         return []
     names = [*imports(tree), *(name for name, _ in calls(tree))]
     found = [f"uses {name}" for name in names if name in OTHER_READERS or name.split(".")[0] in OTHER_READERS]
@@ -136,6 +170,7 @@ def late_imports(path: str, tree: ast.AST) -> list[str]:
 
 RULES: tuple[Callable[[str, ast.AST], list[str]], ...] = (
     wrong_directions,
+    busy_plates,
     dashboard_libraries,
     command_lines_in_core,
     pickles,
@@ -159,30 +194,40 @@ def test_no_file_breaks_the_rule(rule: Callable[[str, ast.AST], list[str]]) -> N
 @pytest.mark.parametrize(
     ("rule", "path", "source"),
     [
-        (wrong_directions, "pages/clips.py", "from core import audio"),
-        (wrong_directions, "scripts/detect.py", "import dashboard.data"),
-        (wrong_directions, "core/audio.py", "from dashboard import theme"),
-        (wrong_directions, "core/features.py", "def f():\n    from core.training import fit"),
-        (wrong_directions, "core/models/cnn.py", "import core.data"),
-        (wrong_directions, "core/models/cnn.py", "from ..data import split"),
-        (wrong_directions, "core/detector.py", "from core.phases import prepare"),
-        (wrong_directions, "core/attic.py", ""),
-        (dashboard_libraries, "core/plots.py", "import plotly.graph_objects as go"),
-        (dashboard_libraries, "scripts/detect.py", "import streamlit as st"),
-        (command_lines_in_core, "core/data.py", "print('done')"),
+        (wrong_directions, "pages/clips.py", "from core.audio import clips"),
+        (wrong_directions, "scripts/compare.py", "import dashboard.reading.runs"),
+        (wrong_directions, "core/audio/clips.py", "from dashboard.drawing import theme"),
+        (wrong_directions, "core/features/fine_axes.py", "def f():\n    from core.training.loop import fit"),
+        (wrong_directions, "core/models/cnn.py", "import core.training.loop"),
+        (wrong_directions, "core/models/cnn.py", "from ..data import splits"),
+        (wrong_directions, "core/verdict/detector.py", "from core.phases import prepare"),
+        (wrong_directions, "core/storage.py", "from core.device import choose_device"),
+        (wrong_directions, "core/attic/chest.py", ""),
+        (wrong_directions, "dashboard/drawing/rows.py", "from dashboard import sentences"),
+        (wrong_directions, "dashboard/reading/clips.py", "from dashboard.clip import view"),
+        (wrong_directions, "dashboard/models/view.py", "from dashboard.audit import lists"),
+        (busy_plates, "core/audio/__init__.py", ""),
+        (
+            busy_plates,
+            "core/audio/__init__.py",
+            '"""A file in, samples out."""\nfrom core.audio.clips import read_clip',
+        ),
+        (dashboard_libraries, "core/figures/results.py", "import plotly.graph_objects as go"),
+        (dashboard_libraries, "scripts/detect/command.py", "import streamlit as st"),
+        (command_lines_in_core, "core/data/places.py", "print('done')"),
         (command_lines_in_core, "core/phases/prepare.py", "import argparse"),
         (pickles, "core/storage.py", "import pickle"),
-        (pickles, "dashboard/data.py", "from joblib import load"),
+        (pickles, "dashboard/reading/runs.py", "from joblib import load"),
         (pickles, "core/storage.py", "import numpy as np\nnp.load(path)"),
         (pickles, "core/storage.py", "from numpy import load\nload(path, allow_pickle=True)"),
         (pickles, "core/storage.py", "np.lib.format.read_array(file, allow_pickle=True)"),
-        (pickles, "core/checkpoints.py", "import torch\ntorch.load(path)"),
-        (pickles, "core/checkpoints.py", "import torch\ntorch.load(path, weights_only=False)"),
-        (other_readers, "core/audio.py", "import librosa\nlibrosa.load(path)"),
-        (other_readers, "core/audio.py", "import audioread.ffdec"),
+        (pickles, "core/training/checkpoints.py", "import torch\ntorch.load(path)"),
+        (pickles, "core/training/checkpoints.py", "import torch\ntorch.load(path, weights_only=False)"),
+        (other_readers, "core/audio/clips.py", "import librosa\nlibrosa.load(path)"),
+        (other_readers, "core/audio/clips.py", "import audioread.ffdec"),
         (other_readers, "scripts/segment.py", "subprocess.run(['ffmpeg', '-i', path])"),
         (late_imports, "scripts/environment.py", "import numpy as np"),
-        (late_imports, "scripts/demo.py", "from core import demo_clips"),
+        (late_imports, "scripts/demo.py", "from core.demo import clips"),
     ],
 )
 def test_a_broken_rule_is_seen(rule: Callable[[str, ast.AST], list[str]], path: str, source: str) -> None:
@@ -192,21 +237,78 @@ def test_a_broken_rule_is_seen(rule: Callable[[str, ast.AST], list[str]], path: 
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("pages/clips.py", "import streamlit as st\nfrom dashboard import data"),
+        ("pages/clips.py", "import streamlit as st\nfrom dashboard.reading import runs"),
         ("core/models/hybrid.py", "from core.models.cnn import CNN\nfrom core.config import Config"),
-        ("core/audio.py", "from core.audio_source import Source\nfrom core.containers import identify"),
+        ("core/audio/clips.py", "from core.audio.source import Source\nfrom core.storage import Array"),
+        ("core/audio/__init__.py", '"""A file in, samples out."""'),
+        ("dashboard/report/document.py", "from dashboard.robustness import words\nfrom dashboard.clip import view"),
         ("core/storage.py", "import numpy as np\nnp.load(path, mmap_mode='r', allow_pickle=False)"),
-        ("core/checkpoints.py", "import torch\ntorch.load(path, map_location='cpu', weights_only=True)"),
-        ("scripts/demo.py", "import sys\nfrom scripts import environment\ndef f():\n    from core import demo_clips"),
+        ("core/training/checkpoints.py", "import torch\ntorch.load(path, map_location='cpu', weights_only=True)"),
+        (
+            "scripts/demo.py",
+            "import sys\nfrom scripts import environment\ndef f():\n    from core.demo import clips",
+        ),
     ],
 )
 def test_good_manners_break_no_rule(path: str, source: str) -> None:
     assert [rule(path, ast.parse(source)) for rule in RULES] == [[]] * len(RULES)
 
 
-def test_no_room_is_on_two_floors() -> None:
-    rooms = [room for rooms in FLOORS for room in rooms]
-    assert len(rooms) == len(set(rooms))
+def test_no_room_is_on_two_floors_and_none_is_empty() -> None:
+    for package, floors in FLOORS.items():
+        rooms = [room for rooms in floors for room in rooms]
+        assert len(rooms) == len(set(rooms))
+        assert {*rooms} == {path.stem for path in (ROOT / package).iterdir() if is_room(path)}
+
+
+def is_room(path: Path) -> bool:
+    if path.is_dir():
+        return (path / "__init__.py").exists()
+    return path.suffix == ".py" and path.stem != "__init__"
+
+
+def module_name(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+
+
+def test_no_two_files_import_each_other_however_far_round() -> None:
+    files = {module_name(path): path for package in FLOORS for path in (ROOT / package).rglob("*.py")}
+    uses = {
+        name: {
+            used
+            for target in imports(ast.parse(path.read_text(encoding="utf-8")))
+            for used in (target, target.rpartition(".")[0])
+            if used in files and used != name
+        }
+        for name, path in files.items()
+    }
+    assert len(list(graphlib.TopologicalSorter(uses).static_order())) == len(files)
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
+def test_no_folder_holds_more_files_than_one_sees_at_a_glance(package: str) -> None:
+    folders = {path.parent for path in (ROOT / package).rglob("*.py")}
+    assert folders
+    crowded = {str(folder): n for folder in folders if (n := len([*folder.glob("*.py")])) > MOST_FILES}
+    assert not crowded
+
+
+PLATES = sorted(path for package in FLOORS for path in (ROOT / package).rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("plate", PLATES, ids=module_name)
+def test_a_plate_names_every_part_of_its_folder_and_nothing_that_is_not_there(plate: Path) -> None:
+    text = ast.get_docstring(ast.parse(plate.read_text(encoding="utf-8"))) or ""
+    parts = {path.stem for path in plate.parent.iterdir() if is_room(path)}
+    named = {*re.findall(r"^(\w+)  ", text, re.MULTILINE)}
+    assert named == parts
+    defined = {
+        node.name
+        for path in plate.parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    assert {*re.findall(r"`(\w+)`", text)} <= defined
 
 
 def test_no_file_names_a_machine_it_was_written_on() -> None:

@@ -1,14 +1,14 @@
 """The fifth detector: a linear reading of the fine spectrum (SPEC V1).
 
-A clip's vector (4186) holds 3,738 spectral lines and 448 numbers on grain (`core.fine_spectrum`). Each value is
-measured in deviations of the training split and bent so that outliers saturate. What is left is one weight
+A clip's vector (4186) holds 3,738 spectral lines and 448 numbers on grain (`core.features.fine_spectrum`). Each value
+is measured in deviations of the training split and bent so that outliers saturate. What is left is one weight
 per value, so that why a clip is called AI can be read off it.
 """
 
 import torch
 from torch import nn
 
-from core.fine_axes import LINE_COUNT, SIZE
+from core.features.fine_axes import LINE_COUNT, SIZE
 
 
 class Bend(nn.Module):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from core.fine_axes import SIZE
+from core.features.fine_axes import SIZE
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.classifiers import Standardise, layers
 from core.models.fine_spectrum import Bend

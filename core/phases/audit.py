@@ -12,20 +12,25 @@ from pathlib import Path
 
 import numpy as np
 
-from core import checkpoints, plots_audit, shortcuts, storage
+from core import storage
 from core.artifacts import DETECTORS, LABELS, Clip, Run
-from core.audio import read_clip
+from core.audio.clips import read_clip
+from core.audio.transforms import TRANSFORMS
 from core.config import Config
-from core.detector import Detector
 from core.errors import ArtifactError
-from core.explain import artefact_view
-from core.front_end import Pictures, as_prepared, heard, pictures
+from core.evaluation import shortcuts
+from core.features.front_end import Pictures, as_prepared, heard, pictures
+from core.figures import audit as audit_figures
+from core.figures.style import save_figures
+from core.models.attribution import artefact_view
 from core.models.fine_spectrum import FineSpectrumClassifier
-from core.phases import Made, command, retraining, save_figures
+from core.phases import retraining
+from core.phases.phase import Made, command
 from core.phases.prepare import place_of
 from core.progress import progress
 from core.storage import Array
-from core.transforms import TRANSFORMS
+from core.training import checkpoints
+from core.verdict.detector import Detector
 
 BLOCK = 8  # clips per file of intermediate results: what a kill can cost
 SEED = 0  # of the transforms that have chance in them, and of which songs are tested
@@ -101,7 +106,7 @@ def _write_artefacts(run: Run, clips: Sequence[Clip], config: Config) -> list[Pa
         surest = max(rows, key=lambda row: probability[row] if label else -probability[row])
         view = artefact_view(model, np.array(fine[surest]), reference, config.audio.sample_rate)
         views[f"{name}: {Path(clips[surest].path).name}"] = (label, view)
-    return save_figures({run.figure("artefacts"): plots_audit.plot_artefacts(views)})
+    return save_figures({run.figure("artefacts"): audit_figures.plot_artefacts(views)})
 
 
 def human_reference(clips: Sequence[Clip], fine: Array) -> Array:

@@ -8,18 +8,20 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from core import plots, storage
+from core import storage
 from core.artifacts import LABELS, Dataset, Run
-from core.augmentation import roll_log_mel
-from core.batches import Batch, Losses, Objective, predict
 from core.config import AutoencoderConfig, Config
-from core.data import SpectrogramDataset
+from core.data.datasets import SpectrogramDataset
 from core.device import Device, choose_device
-from core.models import build
+from core.figures import results as result_figures
+from core.figures.style import save_figures
 from core.models.autoencoder import AutoencoderOutput, MultiTaskAutoencoder
-from core.phases import Made, command, save_figures
+from core.models.build import build
+from core.phases.phase import Made, command
 from core.storage import Array
-from core.training import State, Training, evaluation_loader, train_baseline, training_loader
+from core.training.batches import Batch, Losses, Objective, predict
+from core.training.loop import State, Training, evaluation_loader, train_baseline, training_loader
+from core.training.spec_augment import roll_log_mel
 
 log = logging.getLogger(__name__)
 
@@ -159,8 +161,8 @@ def _figures(
     titles = [f"{LABELS[dataset.clips[i].label]}: {Path(dataset.clips[i].path).name}" for i in chosen]
     return save_figures(
         {
-            run.figure("ae_curves"): plots.plot_autoencoder_curves(history, state.best_epoch),
-            run.figure("ae_reconstructions"): plots.plot_reconstructions(
+            run.figure("ae_curves"): result_figures.plot_autoencoder_curves(history, state.best_epoch),
+            run.figure("ae_reconstructions"): result_figures.plot_reconstructions(
                 originals, rebuilt, titles, config.audio.sample_rate, config.spectrogram.hop_length
             ),
         }

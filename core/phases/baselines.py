@@ -8,20 +8,22 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from core import plots, storage
+from core import storage
 from core.artifacts import DETECTORS, Run
 from core.artifacts import Dataset as Clips
-from core.batches import predict
 from core.config import Config, Recipe
-from core.data import SpectrogramDataset, VectorDataset
+from core.data.datasets import SpectrogramDataset, VectorDataset
 from core.device import Device, choose_device
-from core.models import build
+from core.figures import results as result_figures
+from core.figures.style import save_figures
+from core.models.build import build
 from core.models.classifiers import EmbeddingClassifier
 from core.models.cnn import CNN
 from core.models.fine_spectrum import FineSpectrumClassifier
-from core.phases import Made, command, save_figures
+from core.phases.phase import Made, command
 from core.storage import Array
-from core.training import State, Training, evaluation_loader, train_baseline, training_loader
+from core.training.batches import predict
+from core.training.loop import State, Training, evaluation_loader, train_baseline, training_loader
 
 
 def run(run: Run, config: Config, fingerprint: str) -> Made:
@@ -47,7 +49,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     storage.write_npz(run.baseline_probabilities, run.clip_ids(dataset.clips) | probabilities)
     histories = {name: pd.DataFrame(state.history) for name, state in states.items()}
     best = {name: state.best_epoch for name, state in states.items()}
-    figures = save_figures({run.figure("training_curves"): plots.plot_training_curves(histories, best)})
+    figures = save_figures({run.figure("training_curves"): result_figures.plot_training_curves(histories, best)})
     return Made([*files, run.baseline_probabilities, *figures])
 
 

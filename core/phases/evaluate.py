@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core import metrics, storage
+from core import storage
 from core.artifacts import (
     ADDITIONS,
     COMPARISON_COLUMNS,
@@ -24,14 +24,19 @@ from core.artifacts import (
     Run,
 )
 from core.config import Config
-from core.phases import Made, command, evaluate_figures, evaluate_summary, save_figures
-from core.phases.evaluate_attention import attention_results, three_way_results
-from core.phases.evaluate_audit import robustness_results, seed_results, shortcut_results
-from core.phases.evaluate_calibration import calibration_results, song_results
-from core.phases.evaluate_evidence import BRANCHES, Evidence, compare, evaluate_model
-from core.phases.evaluate_unheard import leave_out_results
-from core.phases.evaluate_verdict import scope_of, verdict_results
-from core.splits import count_table, missing_sources
+from core.data.splits import count_table, missing_sources
+from core.evaluation import summary
+from core.evaluation.attention import attention_results, three_way_results
+from core.evaluation.audit import robustness_results, seed_results, shortcut_results
+from core.evaluation.detectors import calibration_results, song_results
+from core.evaluation.evidence import BRANCHES, Evidence, compare, evaluate_model
+from core.evaluation.song_rules import scope_of, verdict_results
+from core.evaluation.unheard import leave_out_results
+from core.figures import draw
+from core.figures.style import save_figures
+from core.metrics import operating_points
+from core.metrics import scores as metrics
+from core.phases.phase import Made, command
 
 
 def run(run: Run, config: Config, fingerprint: str) -> Made:
@@ -67,8 +72,8 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         results["end_to_end"] = _end_to_end_results(evidence)
     if config.autoencoder.variants:
         results["autoencoder_variants"] = _variant_results(evidence)
-    results["summary"] = evaluate_summary.summary(results)
-    figures, points = evaluate_figures.draw(evidence, results)
+    results["summary"] = summary.summary(results)
+    figures, points = draw.draw(evidence, results)
     storage.write_npz(run.tsne, points)
     storage.write_npz(run.scope, {name: np.asarray(part) for name, part in scope._asdict().items()})
     files = save_results(run, results, evidence)
@@ -145,7 +150,7 @@ def _source_results(evidence: Evidence) -> list[dict[str, Any]]:
             [clip.split == "test" and (clip.label, clip.source) == (label, source) for clip in evidence.clips]
         )
         right = {
-            name: float((metrics.predict(values[rows], evidence.thresholds[name]) == label).mean())
+            name: float((operating_points.predict(values[rows], evidence.thresholds[name]) == label).mean())
             for name, values in evidence.probabilities.items()
         }
         songs = len(np.unique(evidence.groups[rows]))

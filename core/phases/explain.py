@@ -9,22 +9,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import checkpoints, projection, storage
+from core import storage
 from core.artifacts import SPLITS, Clip, Run
-from core.batches import predict
 from core.config import Config
 from core.device import choose_device
-from core.explain import artefact_contributions, attention_map, explain_clip
-from core.features import ast_band_centres
-from core.fine_axes import SIZE
-from core.models import frames
+from core.evaluation import projection
+from core.features.filterbanks import ast_band_centres
+from core.features.fine_axes import SIZE
+from core.models.attribution import artefact_contributions, attention_map, explain_clip
 from core.models.autoencoder import MultiTaskAutoencoder
+from core.models.build import frames
 from core.models.fine_spectrum import FineSpectrumClassifier
 from core.models.transformer import BANDS, ASTTransformerEncoder
-from core.phases import Made, command
 from core.phases.audit import human_reference
+from core.phases.phase import Made, command
 from core.progress import progress
 from core.storage import Array, Stream
+from core.training import checkpoints
+from core.training.batches import predict
 
 DTYPE = np.float16  # of what has a row per clip: on log-mels its steps are 0.06 dB at most
 BLOCK = 256  # clips in memory at once

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset as TorchDataset
 
-from core import checkpoints, storage
+from core import storage
 from core.artifacts import SPLITS, Dataset, Run
-from core.batches import predict
 from core.config import Config
-from core.data import VectorDataset
+from core.data.datasets import BothInputs, VectorDataset
 from core.device import Device, choose_device
-from core.models import build
 from core.models.autoencoder import MultiTaskAutoencoder
+from core.models.build import build
 from core.models.hybrid import THREE_BRANCHES, EndToEndHybrid, HybridClassifier, HybridOutput, ThreeWayClassifier
 from core.models.transformer import Encoder
-from core.phases import Made, command
 from core.phases.baselines import read_fine_spectrum
+from core.phases.phase import Made, command
 from core.storage import Array
-from core.training import Training, evaluation_loader, train_baseline, training_loader
+from core.training import checkpoints
+from core.training.batches import predict
+from core.training.loop import Training, evaluation_loader, train_baseline, training_loader
 
 FUSIONS = {"hybrid": 2, "concatenation": 2, "three_way": 3}  # and how many branches each has
 Fusion = HybridClassifier | ThreeWayClassifier
@@ -106,23 +106,6 @@ def _probability(logits: torch.Tensor) -> torch.Tensor:
 
 
 # End to end (SPEC H4)
-
-
-class BothInputs(TorchDataset[tuple[torch.Tensor, torch.Tensor, int]]):
-    """What both encoders read of a clip, and its label."""
-
-    def __init__(self, dataset: Dataset, filterbanks: Array, split: str) -> None:
-        self.dataset, self.filterbanks = dataset, filterbanks
-        rows = dataset.rows(split)
-        self.rows, self.labels = range(rows.start, rows.stop), dataset.labels
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, int]:
-        row = self.rows[index]
-        log_mel = torch.from_numpy(self.dataset.log_mel[row]).unsqueeze(0)
-        return log_mel, torch.from_numpy(self.filterbanks[row].astype(np.float32)), int(self.labels[row])
 
 
 def _fine_tune(run: Run, training: Training, hybrid: HybridClassifier, dataset: Dataset, device: Device) -> Array:

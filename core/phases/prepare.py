@@ -15,16 +15,16 @@ import numpy as np
 
 from core import storage
 from core.artifacts import CLIP_COLUMNS, SKIPPED_COLUMNS, SPLITS, Clip, Run
-from core.audio import inspect, read_clip
+from core.audio.augmentation import augment_waveform
+from core.audio.clips import inspect, read_clip
 from core.config import Config
-from core.data import Candidate, Place
+from core.data.places import Candidate, Place
+from core.data.splits import count_table, join_identical, missing_sources, split_songs
 from core.errors import AudioError, DataError, printable
-from core.front_end import FILTERBANK_DTYPE, PICTURES, Pictures, pictures
-from core.phases import Made, command
+from core.features.front_end import FILTERBANK_DTYPE, PICTURES, Pictures, pictures
+from core.phases.phase import Made, command
 from core.progress import progress
-from core.splits import count_table, join_identical, missing_sources, split_songs
 from core.storage import Array, Stream
-from core.waveform_augmentation import augment_waveform
 
 log = logging.getLogger(__name__)
 

@@ -13,19 +13,20 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import TensorDataset
 
-from core import checkpoints, storage
+from core import storage
 from core.artifacts import SPLITS, Clip, Run
-from core.augmentation import augment_filterbank
-from core.batches import predict
 from core.config import Config
-from core.data import drawn
+from core.data.datasets import Filterbanks
 from core.device import Device, choose_device
 from core.models.transformer import DESCRIPTIONS, Encoder, EncoderOutput, build
-from core.phases import Made, command
+from core.phases.phase import Made, command
 from core.storage import Array
-from core.training import Training, evaluation_loader, train_baseline, training_loader
+from core.training import checkpoints
+from core.training.batches import predict
+from core.training.loop import Training, evaluation_loader, train_baseline, training_loader
+from core.training.spec_augment import augment_filterbank
 
 log = logging.getLogger(__name__)
 
@@ -43,27 +44,6 @@ class Result(NamedTuple):
     probability: Array  # (n,)
     val_auc: float
     copies: Array | None  # embeddings of the training clips' degraded versions, (copies, n_train, 512)
-
-
-class Filterbanks(Dataset[tuple[torch.Tensor, int]]):
-    """AST's filterbanks from disk, one clip at a time: (filterbank (frames, 128) float32, label).
-
-    Given degraded versions (copies, rows, frames, 128), every visit draws one of them or the clip itself.
-    """
-
-    def __init__(self, filterbanks: Array, labels: Array, rows: Array, copies: Array | None = None) -> None:
-        self.filterbanks, self.labels, self.rows, self.copies = (
-            filterbanks[rows[0] : rows[-1] + 1],
-            labels,
-            rows,
-            copies,
-        )
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return drawn(self.filterbanks, self.copies, index), int(self.labels[self.rows[index]])
 
 
 class Work(NamedTuple):

@@ -1,0 +1,10 @@
+"""A file in, samples out: mono, at one rate, within bounds. And what may be done to samples.
+
+containers    `identify`: what a file is by its bytes, and what of it is refused
+source        `open_audio`: the one gate, and decoding in blocks
+clips         `read_clip`: five seconds for training and serving; `read_native`: as stored
+song          `Song`: any length, in windows, in memory that does not grow
+upload        `decoded`: a foreign file, decoded in a bounded child process
+transforms    `mp3`, `pitch`, `noise` ...: one change each, at a strength
+augmentation  `augment_waveform`: random chains of changes, for training on degraded copies
+"""

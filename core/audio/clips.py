@@ -1,0 +1,142 @@
+"""Read audio files the same way for training and for serving: mono, at one sample rate, cut into clips or windows.
+
+The result equals `librosa.load(path, sr=16000, mono=True)` sample for sample, but for the one zero librosa appends to
+round a length up. What may be read, and why a file is refused, is in `core.audio.source`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from core.audio.source import Header, Source, Waveform, check_length, open_audio
+from core.config import AudioConfig
+from core.errors import AudioError
+
+_FULL_SCALE = 0.99  # at and above it a sample counts as clipped; resampling moves clipped samples a little
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Sound ready for the features: `waveform` is mono float32 at `AudioConfig.sample_rate`, nominally in [-1, 1]."""
+
+    waveform: Waveform  # (samples,)
+    header: Header
+    warnings: tuple[str, ...]  # keys of WARNINGS
+
+
+def inspect(path: str | Path, config: AudioConfig) -> Header:
+    """Return what a file declares, or raise why it is refused (`open_audio` lists the codes). Decodes nothing."""
+    with open_audio(path, config) as source:
+        return source.header
+
+
+def stream(path: str | Path, config: AudioConfig) -> Iterator[Waveform]:
+    """Yield a file as mono float32 blocks at `config.sample_rate`, in memory that does not grow with its length."""
+    with open_audio(path, config) as source:
+        yield from source.resampled()
+
+
+def read_clip(path: str | Path, config: AudioConfig) -> Clip:
+    """Read the first `config.seconds` of a file: the one decoding path of training and serving (SPEC D2).
+
+    A longer file is cut at its end and not decoded further. A shorter one is filled by repeating it from its start, in
+    every class alike: a run of zeros would let a model tell the classes apart by the length of their files.
+
+    Returns
+    -------
+    Clip : waveform (config.samples,).
+
+    Raises
+    ------
+    AudioError : as `open_audio`, and what decoding shows: `silence`, `non_finite`, `peak`, `undecodable`, `too_short`.
+    """
+    with open_audio(path, config) as source:
+        waveform = np.concatenate(list(_until(source.resampled(), config.samples)))[: config.samples]
+        source.check_end()
+    _check_sound(source, waveform, config.sample_rate, config)
+    waveform = fit(waveform, config)
+    return Clip(waveform, source.header, source.warnings() + _clipping(waveform, config))
+
+
+def read_song(path: str | Path, config: AudioConfig) -> Clip:
+    """Read a whole file: waveform (samples,) at `config.sample_rate`, unpadded. Refuses what `read_clip` refuses."""
+    buffer = bytearray()  # grows in place with what was decoded; joining a list of blocks would need twice the memory
+    with open_audio(path, config) as source:
+        for block in source.resampled():
+            buffer += block.data
+    waveform = np.frombuffer(buffer, np.float32)
+    _check_sound(source, waveform, config.sample_rate, config)
+    return Clip(waveform, source.header, source.warnings() + _clipping(waveform, config))
+
+
+def read_native(path: str | Path, config: AudioConfig) -> tuple[Header, Waveform]:
+    """Read the first `config.seconds` of a file as it is stored: not mixed, resampled, repeated or padded.
+
+    For what is to be learned about the file rather than its music. Refuses what `read_clip` refuses.
+
+    Returns
+    -------
+    header, waveform : what the file declares; (frames, channels) at `header.sample_rate`.
+    """
+    with open_audio(path, config) as source:
+        rate = source.header.sample_rate
+        frames = round(rate * config.seconds)
+        waveform = np.concatenate(list(_until(source.blocks(), frames)))[:frames]
+    _check_sound(source, waveform, rate, config)
+    return source.header, waveform
+
+
+def fit(waveform: Waveform, config: AudioConfig) -> Waveform:
+    """Cut a waveform at its end, or repeat it from its start, to exactly `config.samples`."""
+    if len(waveform) >= config.samples:
+        return waveform[: config.samples]
+    return np.resize(waveform, config.samples)
+
+
+def window_starts(samples: int, config: AudioConfig, hop_seconds: float) -> npt.NDArray[np.int64]:
+    """Return where windows begin, in samples: one every hop, and the last so that it ends with the sound."""
+    last = max(0, samples - config.samples)
+    hop = max(1, round(hop_seconds * config.sample_rate))
+    return np.append(np.arange(0, last, hop), last)
+
+
+def windows(waveform: Waveform, config: AudioConfig, hop_seconds: float) -> Waveform:
+    """Cut a waveform into windows, (n, config.samples), at `window_starts`; a shorter one is repeated to fill one."""
+    if len(waveform) < config.samples:
+        waveform = fit(waveform, config)
+    starts = window_starts(len(waveform), config, hop_seconds)
+    return np.lib.stride_tricks.sliding_window_view(waveform, config.samples)[starts]
+
+
+def is_silent(waveform: Waveform, config: AudioConfig) -> bool:
+    """Say whether the root mean square over all samples and channels lies below `config.silence_dbfs`."""
+    flat = waveform.ravel()
+    return float(flat @ flat) / flat.size < 10 ** (config.silence_dbfs / 10)
+
+
+def clipped_share(waveform: Waveform) -> float:
+    """Return the share of samples at full scale, in [0, 1]."""
+    clipped = np.count_nonzero(waveform >= _FULL_SCALE) + np.count_nonzero(waveform <= -_FULL_SCALE)
+    return clipped / waveform.size
+
+
+def _until(blocks: Iterator[Waveform], samples: int) -> Iterator[Waveform]:
+    """Yield blocks until there are enough samples."""
+    while samples > 0 and (block := next(blocks, None)) is not None:
+        samples -= len(block)
+        yield block
+
+
+def _check_sound(source: Source, waveform: Waveform, rate: int, config: AudioConfig) -> None:
+    """Refuse too little sound, or none, in what was decoded at a rate in Hz."""
+    check_length(source.path, len(waveform) / rate, config)
+    if is_silent(waveform, config):
+        problem = f"is silent (quieter than {config.silence_dbfs:g} dBFS)"
+        raise AudioError(source.path, "silence", problem, "Cut the silence from its start, or leave the file out")
+
+
+def _clipping(waveform: Waveform, config: AudioConfig) -> tuple[str, ...]:
+    return ("clipped",) if clipped_share(waveform) > config.max_clipped else ()

@@ -1,0 +1,97 @@
+"""What the fusions attend to, whether that differs by class, and what removing a branch does (SPEC H2, H3, V2)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from core.artifacts import LABELS
+from core.evaluation.evidence import BRANCHES, THREE_BRANCHES, Evidence, compare, evaluate_model
+from core.metrics import operating_points, scores
+from core.storage import Array
+
+UNDECIDED = 0.05  # a clip whose two fusion weights are both within this of one half attends to neither
+
+
+def attention_results(evidence: Evidence) -> dict[str, Any]:
+    """Return the fusion weights per class, whether they differ, and what removing a branch does (SPEC H2, H3)."""
+    weights = evidence.fusion("hybrid_weights")
+    labels, groups = evidence.test(evidence.labels), evidence.test(evidence.groups)
+    of_ae = evidence.test(weights)[:, 0]
+    difference = scores.class_difference(of_ae, labels, groups)
+    undecided = np.flatnonzero((evidence.splits == "test") & (np.abs(weights[:, 0] - 0.5) < UNDECIDED))
+    against = compare(evidence, evidence.probabilities["hybrid"], evidence.concatenation)
+    found = {
+        "mean_weights": {name: mean_weights(evidence, weights, place) for place, name in enumerate(BRANCHES)},
+        "difference": asdict(difference),
+        "undecided": [evidence.clips[row].path for row in undecided],
+        "undecided_within": UNDECIDED,
+        "against_concatenation": against,
+        "without": {name: _without(evidence, "hybrid", name) for name in BRANCHES},
+    }
+    return {**found, "sentences": attention_sentences(found, len(labels))}
+
+
+def three_way_results(evidence: Evidence) -> dict[str, Any]:
+    """Return the three-way fusion beside the hybrid and beside its strongest single branch (SPEC V2)."""
+    weights, own = evidence.fusion("three_way_weights"), evidence.probabilities["three_way"]
+    others = ("hybrid", "fine_spectrum")
+    return {
+        "n": len(evidence.test(evidence.labels)),
+        "mean_weights": {name: mean_weights(evidence, weights, place) for place, name in enumerate(THREE_BRANCHES)},
+        "against": {name: compare(evidence, own, evidence.probabilities[name]) for name in others},
+        "without": {name: _without(evidence, "three_way", name) for name in THREE_BRANCHES},
+    }
+
+
+def mean_weights(evidence: Evidence, weights: Array, branch: int) -> dict[str, Any]:
+    """Return a branch's mean weight over the test clips of each class."""
+    settings, found = evidence.settings, {}
+    for label, name in enumerate(LABELS):
+        rows = (evidence.splits == "test") & (evidence.labels == label)
+        mean = scores.song_mean(
+            weights[rows, branch], evidence.groups[rows], settings.bootstraps, settings.confidence, 0
+        )
+        found[name] = mean._asdict()
+    return found
+
+
+def _without(evidence: Evidence, fusion: str, branch: str) -> dict[str, Any]:
+    """Return what a fusion does when a branch says the same of every clip, its threshold as it is."""
+    threshold, test = evidence.thresholds[fusion], evidence.test
+    probability, whole = test(evidence.fusion(f"{fusion}_without_{branch}")), test(evidence.probabilities[fusion])
+    labels, groups = test(evidence.labels), test(evidence.groups)
+    result = evaluate_model(labels, probability, groups, evidence.settings, threshold)
+    turned = operating_points.predict(probability, threshold) != operating_points.predict(whole, threshold)
+    return {**result, "mean_change": float(np.abs(probability - whole).mean()), "verdicts_changed": int(turned.sum())}
+
+
+def attention_sentences(found: Mapping[str, Any], n: int) -> list[str]:
+    """Put the attention analysis into words; every number is from the data."""
+    ae, trans = (found["mean_weights"][branch] for branch in BRANCHES)
+    said = [
+        f"On {ae[label]['n']} {word} test clips the hybrid attends {ae[label]['mean']:.0%} to the autoencoder "
+        f"and {trans[label]['mean']:.0%} to the transformer."
+        for label, word in zip(LABELS, ("human", "AI"), strict=True)
+    ]
+    difference = found["difference"]
+    verb = "differ" if difference["p_value"] < 0.05 else "do not differ detectably"
+    said.append(
+        f"The weights {verb} between the classes (Mann-Whitney on {difference['songs_human']} human and "
+        f"{difference['songs_ai']} AI songs, p = {difference['p_value']:.2g}; "
+        f"Cliff's delta {difference['effect']:+.2f}, {difference['size']})."
+    )
+    said.append(f"{len(found['undecided'])} of {n} test clips are undecided between the two branches.")
+    area = found["against_concatenation"]["roc_auc"]
+    better = "better than" if area["low"] > 0 else "worse than" if area["high"] < 0 else "not distinguishable from"
+    said.append(
+        f"Attention fusion is {better} plain concatenation: AUC {area['value']:+.3f} "
+        f"[{area['low']:+.3f}, {area['high']:+.3f}], p = {area['p_value']:.2g}."
+    )
+    said += [
+        f"Without the {branch}, the hybrid's AUC is {found['without'][branch]['roc_auc']:.3f} "
+        f"and {found['without'][branch]['verdicts_changed']} of {n} verdicts change."
+        for branch in BRANCHES
+    ]
+    return said

@@ -1,0 +1,128 @@
+"""What the earlier phases left behind, and how a set of probabilities is measured on it (SPEC E1, Q1, Q2)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import storage
+from core.artifacts import ADDITIONS, DETECTORS, Run
+from core.config import Config, EvaluationConfig
+from core.metrics import operating_points, thresholds
+from core.metrics import scores as metrics
+from core.storage import Array
+
+BRANCHES = {"autoencoder": "Autoencoder", "transformer": "Transformer"}  # of the hybrid, as figures name them
+THREE_BRANCHES = {**BRANCHES, "fine_spectrum": "Fine spectrum"}
+FEW_DRAWS = 300  # bootstrap draws of a figure of which there are hundreds
+
+
+class Evidence:
+    """Everything the earlier phases left behind, in row order."""
+
+    def __init__(self, run: Run, config: Config) -> None:
+        self.run, self.config, self.settings = run, config, config.evaluation
+        self.clips = run.read_clips()
+        self.labels = np.array([clip.label for clip in self.clips])
+        self.groups = np.array([clip.group for clip in self.clips])
+        self.splits = np.array([clip.split for clip in self.clips])
+        self.encoder: dict[str, Any] = storage.read_json(run.transformer_note, run.remedy("transformer"))
+        self.probabilities = {name: self._probability(name) for name in DETECTORS}
+        self.concatenation = self.fusion("concatenation_probability")
+        self.thresholds = {name: self.threshold(values) for name, values in self.probabilities.items()}
+
+    def _probability(self, name: str) -> Array:
+        if name in ("hybrid", "three_way"):
+            return self.fusion(f"{name}_probability")
+        return self.run.read_splits(self.run.baseline_probabilities, "baselines", f"{name}_")
+
+    def fusion(self, name: str) -> Array:
+        """Return an array of the hybrid phase."""
+        return self.run.read_splits(self.run.fusion, "hybrid", f"{name}_")
+
+    def audit(self, path: Path, names: Sequence[str], *, answers: bool = True) -> dict[str, Array] | None:
+        """Return named arrays of a file of the audit, with every detector's answers; None where it was not made."""
+        if not path.exists():
+            return None
+        probabilities = [f"probability_{name}" for name in DETECTORS] if answers else []
+        return storage.read_npz(path, [*names, *probabilities], self.run.remedy("audit"))
+
+    def of(self, split: str, values: Array) -> Array:
+        """Return the rows of a split."""
+        return values[self.splits == split]  # type: ignore[no-any-return]
+
+    def test(self, values: Array) -> Array:
+        """Return the rows of the test split."""
+        return self.of("test", values)
+
+    def threshold(self, probability: Array) -> float:
+        """Return from where a model calls a clip AI, by its answers (n,) to the validation clips alone."""
+        return choose(self.of("val", self.labels), self.of("val", probability), self.settings)
+
+    def best(self) -> str:
+        """Return the detector with the best validation AUC: choosing on test would flatter it."""
+        labels = self.of("val", self.labels)
+        return max(
+            self.probabilities,
+            key=lambda name: metrics.score(labels, self.of("val", self.probabilities[name]), 0.5).roc_auc,
+        )
+
+
+def shown(name: str) -> str:
+    """Return a detector's name as figures have it, the additions to the prescribed four marked."""
+    return DETECTORS[name] + (" (+)" if name in ADDITIONS else "")
+
+
+def choose(labels: Array, probabilities: Array, settings: EvaluationConfig) -> float:
+    """Choose a threshold on validation by the rule of the settings."""
+    if settings.threshold_rule == "fixed":
+        return settings.threshold
+    return thresholds.choose_threshold(labels, probabilities, settings.threshold_rule, settings.max_fpr)
+
+
+def evaluate_model(
+    labels: Array, probabilities: Array, groups: Array, settings: EvaluationConfig, threshold: float | None = None
+) -> dict[str, Any]:
+    """Return one model's figures on one split with their intervals over songs (SPEC E1, Q1, Q2).
+
+    Parameters
+    ----------
+    threshold : the model's own; without it, the fixed one of the settings.
+    """
+    cut = settings.threshold if threshold is None else threshold
+    scores = metrics.score(labels, probabilities, cut)
+    intervals = metrics.song_bootstrap(
+        labels, probabilities, groups, cut, settings.bootstraps, settings.confidence, seed=0
+    )
+    operating, ranges = _operating(labels, probabilities, groups, settings)
+    return {
+        **scores._asdict(), **operating, "songs": len(np.unique(groups)), "intervals": {**intervals, **ranges},
+    }  # fmt: skip
+
+
+def _operating(
+    labels: Array, probabilities: Array, groups: Array, settings: EvaluationConfig
+) -> tuple[dict[str, float], dict[str, operating_points.Interval]]:
+    """Return what a model can do wherever its threshold is, and the intervals; a share caught always has width."""
+    found = thresholds.operating(labels, probabilities)
+    ranges = thresholds.operating_bootstrap(
+        labels, probabilities, groups, settings.bootstraps, settings.confidence, seed=0
+    )
+    songs = len(np.unique(groups[labels == 1]))
+    for name in ("tpr_at_1_fpr", "tpr_at_5_fpr"):
+        if ranges[name][0] == ranges[name][1]:
+            ranges[name] = operating_points.wilson(round(songs * getattr(found, name)), songs, settings.confidence)
+    return found._asdict(), ranges
+
+
+def compare(evidence: Evidence, first: Array, second: Array) -> dict[str, Any]:
+    """Return a paired comparison of two models on the test split, each with its own threshold."""
+    settings, test = evidence.settings, evidence.test
+    cuts = evidence.threshold(first), evidence.threshold(second)
+    found = metrics.paired_difference(
+        test(evidence.labels), test(first), test(second), test(evidence.groups),
+        cuts, settings.bootstraps, settings.confidence, seed=0,
+    )  # fmt: skip
+    return asdict(found)

@@ -1,0 +1,320 @@
+"""What may be said after a run and what may not, each sentence from its numbers and with its n (SPEC E6, Q).
+
+This is the full list, kept in results.json and printed by the pipeline; `dashboard.overview.limits` says the weightiest
+of what may not be said in a line each, from the same numbers.
+
+A sentence of "may" stands by itself. One of "may_not" names a claim, and after the colon what speaks against it.
+Sources are the user's own words: whoever shows the sentences must treat them as plain text.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.errors import printable
+
+Results = Mapping[str, Any]
+
+STEADY = 0.02  # AUC that a detector may lose through a change and still be called steady
+MISSED = 0.5  # share of a new source's AI clips below which it is named
+
+
+def summary(results: Results) -> dict[str, list[str]]:
+    """Return what may be claimed of the detector that validation chose, and what may not."""
+    may = (_headline, _songs, _band, _better, _above_shortcuts, _steady, _new_sources, _strict, _seeds)
+    may_not = (
+        _equal,
+        _shortcuts,
+        _breaks,
+        _seen_changes,
+        _worst_source,
+        _missed_sources,
+        _new_humans,
+        _calibration,
+        _absent,
+    )
+    return {
+        "may": [said for part in may for said in part(results)],
+        "may_not": [said for part in may_not for said in part(results)],
+    }
+
+
+def best(results: Results) -> Mapping[str, Any]:
+    """Return the figures of the detector that validation chose."""
+    model: Mapping[str, Any] = results["models"][results["best"]]
+    return model
+
+
+# What may be said
+
+
+def _headline(results: Results) -> Iterator[str]:
+    model, val = best(results), results["threshold_rule"]["val_clips"]
+    test, intervals = model["test"], model["test"]["intervals"]
+    accused = bracketed(1 - test["recall_human"], _complement(intervals["recall_human"]))
+    chosen = "fixed beforehand" if results["threshold_rule"]["rule"] == "fixed" else "chosen on validation too"
+    yield (
+        f"On {_of(test)} that no model was trained on, the {model['name']}, best of {len(results['models'])} on "
+        f"{val['human'] + val['ai']} validation clips, has AUC {area(test['roc_auc'], intervals['roc_auc'])}. At its "
+        f"threshold, {chosen}, it catches {bracketed(test['recall_ai'], intervals['recall_ai'])} of the AI clips and "
+        f"calls {accused} of the human ones AI."
+    )
+
+
+def _songs(results: Results) -> Iterator[str]:
+    songs = best(results)["songs"]
+    right = bracketed(songs["accuracy"], songs["intervals"]["accuracy"])
+    yield (
+        f"Judged by all of its test clips, each of {songs['n']} songs gets one score: AUC "
+        f"{area(songs['roc_auc'], songs['intervals']['roc_auc'])}, {right} called rightly."
+    )
+
+
+def _band(results: Results) -> Iterator[str]:
+    found = best(results)["calibration"]["band_result"]
+    if not found["inside"]:
+        return
+    decided = found["n"] - found["inside"]
+    yield (
+        f"With an uncertain band it gives a verdict on {decided} of {found['n']} test clips, and "
+        f"{bracketed(found['error'], found['error_interval'])} of these are wrong."
+    )
+
+
+def _better(results: Results) -> Iterator[str]:
+    names = [results["models"][name]["name"] for name, low, _ in _rivals(results) if low > 0]
+    if names:
+        yield f"On these {best(results)['test']['n']} clips its AUC is higher than that of {joined(names)}."
+
+
+def _above_shortcuts(results: Results) -> Iterator[str]:
+    if (found := results["shortcuts"]) is None:
+        return
+    for kind, what in (("files", "the files as stored"), ("heard", "what the models are given")):
+        audit = found[kind]
+        gain = audit["detectors_against"][results["best"]]
+        if gain["low"] > 0:
+            yield (
+                f"It does better than a classifier that hears no music: on {_of(audit)}, facts about {what} give AUC "
+                f"{area(audit['test_auc'], audit['test_auc_interval'])}, {_signed(gain)} in its favour."
+            )
+
+
+def _steady(results: Results) -> Iterator[str]:
+    if (found := results["robustness"]) is None:
+        return
+    changed = found["models"][results["best"]][1:]
+    kept = [name for name, line in _transforms(results) if line["auc_change_interval"][0] >= -STEADY]
+    if kept:
+        yield (
+            f"On {_of(found)}, {len(kept)} of {len(changed)} changes cost it at most {STEADY:g} of AUC, by the whole "
+            f"interval: {joined(kept)}."
+        )
+
+
+def _new_sources(results: Results) -> Iterator[str]:
+    if (found := results["leave_out"]) is None:
+        return
+    own = found["models"][results["best"]]
+    if own["ai"]:
+        yield (
+            f"On {_of(own['ai'])} from {_sources(own['ai']['sources'], 'AI')} held out in turn, which its models never "
+            f"heard, it has a mean AUC of {own['mean_auc']:.2f} and catches "
+            f"{bracketed(1 - own['ai']['error'], _complement(own['ai']['interval']))}. There, autoencoder, "
+            f"transformer and CNN were trained for {found['schedule_share']:.0%} of their usual time."
+        )
+
+
+def _strict(results: Results) -> Iterator[str]:
+    own = results["leave_out"] and results["leave_out"]["models"][results["best"]]
+    if not own or not (found := own["strict"]) or not own["ai"]:
+        return
+    human, ai, test = found["human"], found["ai"], found["test"]
+    yield (
+        f"With a stricter threshold, {found['threshold']:.3g} instead of {best(results)['threshold']:.3g}, chosen on "
+        f"human sources held out in turn, it calls {bracketed(human['error'], human['interval'])} of their "
+        f"{human['n']} clips AI, each source judged by what the others ask for. It then catches "
+        f"{bracketed(1 - ai['error'], _complement(ai['interval']))} of the {ai['n']} clips from AI sources never heard "
+        f"and {bracketed(1 - test['missed'], _complement(test['missed_interval']))} of the AI test clips."
+    )
+
+
+def _seeds(results: Results) -> Iterator[str]:
+    if (found := results["seeds"]) is None or len(found["seeds"]) < 2:
+        return
+    spread = found["models"][results["best"]]["roc_auc"]
+    yield (
+        f"Trained {len(found['seeds'])} times with other seeds, its AUC on {found['n']} test clips is "
+        f"{spread['mean']:.3f} on average, from {spread['min']:.3f} to {spread['max']:.3f} "
+        f"(standard deviation {spread['deviation']:.3f})."
+    )
+
+
+# What may not be said
+
+
+def _equal(results: Results) -> Iterator[str]:
+    name, n = best(results)["name"], best(results)["test"]["n"]
+    rivals = [(results["models"][key]["name"], low, high) for key, low, high in _rivals(results)]
+    if equal := [rival for rival, low, high in rivals if low <= 0 <= high]:
+        yield f"That the {name} is the best: on {n} test clips its AUC cannot be told from that of {joined(equal)}."
+    if better := [rival for rival, _, high in rivals if high < 0]:
+        yield f"That the {name} is the best: on {n} test clips the AUC of {joined(better)} is higher."
+
+
+def _shortcuts(results: Results) -> Iterator[str]:
+    if (found := results["shortcuts"]) is None:
+        return
+    for kind, what in (("files", "about the files as stored"), ("heard", "about the sound that the models are given")):
+        audit = found[kind]
+        if audit["test_auc_interval"][0] > 0.5:
+            yield (
+                f"That it hears nothing but music: facts {what}, none of them musical, give AUC "
+                f"{area(audit['test_auc'], audit['test_auc_interval'])} on the same {_of(audit)}; it has "
+                f"{best(results)['test']['roc_auc']:.2f}."
+            )
+
+
+def _breaks(results: Results) -> Iterator[str]:
+    if (found := results["robustness"]) is None:
+        return
+    clean, changed = found["models"][results["best"]][0], _transforms(results)
+    if not changed:
+        return
+    name, line = min(changed, key=lambda change: change[1]["auc"])
+    if line["auc_change_interval"][1] < 0:
+        yield (
+            f"That it holds on degraded files: after {name} its AUC on {_of(found)} is "
+            f"{area(line['auc'], line['auc_interval'])} instead of {clean['auc']:.2f}."
+        )
+    for kind, what, class_name in (
+        ("positive", "of human clips are called AI", "human"),
+        ("negative", "of AI clips are missed", "ai"),
+    ):
+        name, line = max(changed, key=lambda change: change[1][f"false_{kind}_rate"])
+        share = bracketed(line[f"false_{kind}_rate"], line[f"false_{kind}_interval"])
+        if line[f"false_{kind}_interval"][0] <= clean[f"false_{kind}_rate"]:
+            continue
+        yield (
+            f"That its threshold holds on degraded files: after {name} {share} {what} "
+            f"(n = {found['clips'][class_name]}) instead of {clean[f'false_{kind}_rate']:.0%}."
+        )
+
+
+def _seen_changes(results: Results) -> Iterator[str]:
+    if results["robustness"] and results["degraded_copies"]:
+        yield (
+            "That degraded files were new to it: the models were trained on degraded versions of their clips too, by "
+            "codecs, band limits, noise, gain and tempo like those of the test. Only pitch, reverb and trim were new."
+        )
+
+
+def _worst_source(results: Results) -> Iterator[str]:
+    if (found := results["leave_out"]) is None:
+        return
+    worst = found["models"][results["best"]]["min_source"]
+    for source in found["sources"]:
+        own = source["models"][results["best"]]
+        if (source["label"], source["source"]) == ("ai", worst) and own["auc_interval"][1] < 1:
+            yield (
+                f"That it recognises every new generator: on {_of(source)} of {printable(worst)}, never heard before, "
+                f"its AUC is {area(own['auc'], own['auc_interval'])}, the lowest of "
+                f"{_sources(found['models'][results['best']]['ai_sources'], 'AI')}."
+            )
+
+
+def _missed_sources(results: Results) -> Iterator[str]:
+    if (found := results["leave_out"]) is None:
+        return
+    for source in found["sources"]:
+        own = source["models"][results["best"]]
+        if source["label"] == "ai" and own["recall"] < MISSED:
+            yield (
+                f"That it catches {printable(source['source'])}: on {_of(source)} from there, which it never heard, it "
+                f"catches {bracketed(own['recall'], own['recall_interval'])}."
+            )
+
+
+def _new_humans(results: Results) -> Iterator[str]:
+    if (found := results["leave_out"]) is None:
+        return
+    human = found["models"][results["best"]]["human"]
+    allowed = results["threshold_rule"]["max_fpr"]
+    if human and human["interval"][1] > allowed:
+        claim = f"calls at most {allowed:.0%} of" if results["threshold_rule"]["rule"] == "fpr" else "is as right on"
+        yield (
+            f"That it {claim} human music from elsewhere{' AI' if claim.startswith('calls') else ''}: on {_of(human)} "
+            f"from {_sources(human['sources'], 'human')} it never heard it calls "
+            f"{bracketed(human['error'], human['interval'])} AI."
+        )
+
+
+def _calibration(results: Results) -> Iterator[str]:
+    found = best(results)["calibration"]
+    yield (
+        f"That its score is a probability: on {found['n']} test clips scores and shares of AI differ by "
+        f"{found['ece_before']:.2f} on average ({found['ece_after']:.2f} after a temperature of "
+        f"{found['temperature']:.2f}), and where AI music is rarer than here, a larger share of alarms is false."
+    )
+
+
+def _absent(results: Results) -> Iterator[str]:
+    parts = (
+        ("shortcuts", "Whether the files give the classes away", ""),
+        ("robustness", "How it fares on degraded files", "--set audit.robustness_clips=200"),
+        ("leave_out", "How it fares on sources it never heard", "--set audit.leave_out=all"),
+        ("seeds", "How much its figures owe to the seed", "--set train.seeds=5"),
+    )
+    for part, what, setting in parts:
+        if results[part] is None:
+            command = f"python -m scripts.pipeline run --run {results['run']} {setting}".strip()
+            yield f"{what}: not measured in this run. Run `{command}`."
+
+
+# Words
+
+
+def area(value: float, interval: Sequence[float]) -> str:
+    """Return an AUC with its interval: `0.98 [0.95, 0.99]`."""
+    return f"{value:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def bracketed(share: float, interval: Sequence[float]) -> str:
+    """Return a share with its interval: `93% [88%, 96%]`."""
+    return f"{share:.0%} [{interval[0]:.0%}, {interval[1]:.0%}]"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _of(found: Mapping[str, Any]) -> str:
+    return f"{found['n']} clips of {found['songs']} songs"
+
+
+def _sources(n: int, kind: str) -> str:
+    return f"{n} {kind} source" if n == 1 else f"{n} {kind} sources"
+
+
+def _signed(difference: Mapping[str, float]) -> str:
+    return f"{difference['value']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]"
+
+
+def _complement(interval: Sequence[float]) -> tuple[float, float]:
+    return 1 - interval[1], 1 - interval[0]
+
+
+def _rivals(results: Results) -> Iterator[tuple[str, float, float]]:
+    """Yield every other detector with the interval of the best one's AUC minus its own."""
+    for pair in results["comparisons"]:
+        first, second, found = pair["first"], pair["second"], pair["roc_auc"]
+        if first == results["best"]:
+            yield second, found["low"], found["high"]
+        elif second == results["best"]:
+            yield first, -found["high"], -found["low"]
+
+
+def _transforms(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what became of the best detector after every change, clean clips left out."""
+    found = results["robustness"]
+    return list(zip(found["transforms"], found["models"][results["best"]], strict=True))[1:]

@@ -1,0 +1,102 @@
+"""The printed figures of the test split and of the audit (SPEC E2, Q)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.artifacts import DETECTORS, Run
+from core.evaluation import projection
+from core.evaluation.attention import mean_weights
+from core.evaluation.evidence import BRANCHES, THREE_BRANCHES, Evidence, shown
+from core.figures import audit
+from core.figures import results as plots
+from core.metrics import scores as metrics
+from core.storage import Array
+
+
+def draw(evidence: Evidence, results: Mapping[str, Any]) -> tuple[dict[Path, Any], dict[str, Array]]:
+    """Draw the printed figures of a run; return them with the t-SNE points they show."""
+    run, labels, models = evidence.run, evidence.test(evidence.labels), results["models"]
+    names = {shown(name): name for name in models}
+    intervals = {title: models[name]["test"]["intervals"] for title, name in names.items()}
+    scores = {
+        title: metrics.Scores(**{field: models[name]["test"][field] for field in metrics.Scores._fields})
+        for title, name in names.items()
+    }
+    weights = evidence.test(evidence.fusion("hybrid_weights"))
+    tsne_figures, points = _tsne_figures(evidence)
+    figures = {
+        run.figure("confusion_matrices"): plots.visualize_confusion_matrix(
+            {title: (score.confusion, score.accuracy) for title, score in scores.items()}
+        ),
+        run.figure("roc_curves"): plots.plot_roc_curves(
+            labels,
+            {title: evidence.test(evidence.probabilities[name]) for title, name in names.items()},
+            {title: found["roc_auc"] for title, found in intervals.items()},
+        ),
+        run.figure("metrics_comparison"): plots.plot_metrics_comparison(scores, intervals),
+        run.figure("attention"): plots.plot_attention(_attention_bars(evidence, "hybrid", BRANCHES)),
+        run.figure("attention_three_way"): plots.plot_attention(
+            _attention_bars(evidence, "three_way", THREE_BRANCHES), "three-way fusion"
+        ),
+        run.figure("attention_heatmap"): plots.plot_attention_heatmap(weights, labels, list(BRANCHES.values())),
+        **tsne_figures,
+        **_audit_figures(run, results),
+    }
+    return figures, points
+
+
+def _audit_figures(run: Run, results: Mapping[str, Any]) -> dict[Path, Any]:
+    """Draw what the audit found, as far as it was made."""
+    names, models = {name: shown(name) for name in DETECTORS}, results["models"]
+    calibrations = {title: models[name]["calibration"] for name, title in names.items()}
+    figures = {run.figure("reliability"): audit.plot_reliability(calibrations)}
+    if found := results["shortcuts"]:
+        tests = {title: models[name]["test"] for name, title in names.items()}
+        figures[run.figure("shortcuts")] = audit.plot_shortcuts(found, tests)
+    parts = {
+        "robustness": audit.plot_robustness,
+        "leave_out": audit.plot_leave_out,
+        "seeds": audit.plot_seeds,
+    }
+    made = {run.figure(part): draw(results[part], names) for part, draw in parts.items() if results[part]}
+    return figures | made
+
+
+def _attention_bars(
+    evidence: Evidence, fusion: str, branches: Mapping[str, str]
+) -> dict[str, tuple[metrics.SongMean, metrics.SongMean]]:
+    weights, bars = evidence.fusion(f"{fusion}_weights"), {}
+    for place, title in enumerate(branches.values()):
+        human, ai = (metrics.SongMean(**found) for found in mean_weights(evidence, weights, place).values())
+        bars[title] = (human, ai)
+    return bars
+
+
+def _tsne_figures(evidence: Evidence) -> tuple[dict[Path, Any], dict[str, Array]]:
+    """Project test clips only: a model has been taught to separate its training clips, and they would flatter it."""
+    run, settings = evidence.run, evidence.settings
+    test = np.flatnonzero(evidence.splits == "test")
+    rows = test[projection.subsample(evidence.labels[test], settings.tsne_clips, seed=0)]
+    embeddings = {
+        "ae": run.read_splits(run.ae_latents, "autoencoder"),
+        "transformer": run.read_splits(run.transformer_embeddings, "transformer"),
+        "hybrid": evidence.fusion("hybrid_fused"),
+    }
+    modes: Sequence[str] = evidence.encoder["modes"]
+    if len(modes) > 1:
+        embeddings |= {mode: run.read_splits(run.transformer_embeddings, "transformer", f"{mode}_") for mode in modes}
+    points = {
+        name: projection.tsne(values[rows], settings.tsne_perplexity, seed=0) for name, values in embeddings.items()
+    }
+    labels, perplexity = evidence.labels[rows], projection.usable_perplexity(len(rows), settings.tsne_perplexity)
+    encoder = evidence.encoder["name"]
+    titles = {"ae": "Autoencoder latent", "transformer": encoder, "hybrid": "Hybrid, fused"}
+    titled = {f"{title} ({embeddings[name].shape[1]})": points[name] for name, title in titles.items()}
+    figures = {run.figure("tsne"): plots.plot_tsne(titled, labels, perplexity)}
+    if len(modes) > 1:
+        both = {f"{encoder}, {mode}": points[mode] for mode in modes}
+        figures[run.figure("tsne_transformer_modes")] = plots.plot_tsne(both, labels, perplexity)
+    return figures, points | {"rows": rows}

@@ -1,0 +1,241 @@
+"""Ask a run's models about a sound: the verdict, and what lies behind one window of it (SPEC X1).
+
+Only what is called here loads them: opening the page does not. Models are shared by all sessions; answers never are.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile as sf
+import streamlit as st
+
+from core import storage
+from core.artifacts import DETECTORS, Run
+from core.audio import upload
+from core.audio.clips import fit
+from core.errors import ArtifactError, AudioError
+from core.features.fine_axes import SIZE
+from core.storage import Array
+from core.verdict.answer import Call, Verdict, Window
+from dashboard.detect import session, song
+from dashboard.detect.session import Given
+from dashboard.detect.song import Portrait
+from dashboard.reading import runs, sound
+from dashboard.reading.sound import Sound
+
+if TYPE_CHECKING:
+    from core.models.attribution import ArtefactView
+    from core.verdict.judge import Judge
+
+Progress = Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The verdict, and the song to listen to and to look at."""
+
+    verdict: Verdict
+    calls: Mapping[str, tuple[Call | None, ...]]  # what each window alone would be called; None: it does not count
+    band: tuple[float, float]  # between them the deciding detector makes no call
+    portrait: Portrait
+    sound: Sound
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why there is no verdict."""
+
+    error: AudioError
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the models made of one window."""
+
+    waveform: Array  # (audio.samples,)
+    log_mel: Array  # (n_mels, frames) dB
+    rebuilt: Array  # the autoencoder's reconstruction of it
+    latent: Array  # (size,), of the autoencoder
+    attention: Array  # times an even share, over the log-mel; empty where no transformer gave it
+    artefacts: "ArtefactView | None"  # None where the run holds no human mean to compare with
+
+
+@dataclass(frozen=True)
+class Stress:
+    """How the detectors' answers to a window move under changes of one kind."""
+
+    waveforms: tuple[Array, ...]  # one per strength
+    original: Mapping[str, float]  # calibrated probability of AI, by detector
+    changed: Mapping[str, tuple[float, ...]]  # the same, one per strength
+
+
+def check(run: Run) -> None:
+    """Make sure that a run can judge, without loading anything.
+
+    Raises
+    ------
+    ArtifactError : it is not evaluated yet, or was before there was a rule for songs.
+    """
+    runs.results(run)
+    if "verdict" not in run.read_results():
+        problem = "made by another version: it holds no rule for whole songs"
+        raise ArtifactError(run.results_file, problem, run.remedy("evaluate"))
+    if not run.scope.exists():
+        raise ArtifactError(run.scope, "not made yet", run.remedy("evaluate"))
+
+
+def load(run: Run) -> "Judge":
+    """Return a run's models, loaded once for all sessions; who looks into them holds their `lock`."""
+    return _load(str(run.folder), run.results_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the models, once …")
+def _load(folder: str, changed: int) -> "Judge":
+    # Threads of torch that wait for one another sleep: spinning, they took twice the time and more beside other work.
+    # It is read when torch is loaded; the commands have it from scripts/environment.py.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from core.verdict.judge import Judge  # late: loads torch
+
+    return Judge(Run(Path(folder)))
+
+
+# The answer
+
+
+def answer(run: Run, given: Given, progress: Progress) -> Answer | Refused:
+    """Judge this session's sound, once."""
+    key = ("answer", run.name, run.results_file.stat().st_mtime_ns, given.sha256, given.name)
+    return session.kept(key, lambda: _answer(load(run), given, progress))
+
+
+def _answer(judge: "Judge", given: Given, progress: Progress) -> Answer | Refused:
+    from core.verdict.judge import judge_sound  # late: loads torch
+
+    config = judge.config
+    try:
+        with upload.decoded(given.content, given.name, config.audio, lambda share: progress(share / 4)) as found:
+            verdict = judge_sound(found, given.name, judge, lambda share: progress((1 + 3 * share) / 4))
+            portrait = song.portrait(found.path, config)
+            played = _played(given, verdict, found.path)
+    except AudioError as error:
+        return Refused(error)
+    band = judge.rule.models[verdict.detector].band
+    return Answer(verdict, _calls(judge, verdict), (band.low, band.high), portrait, played)
+
+
+def _calls(judge: "Judge", verdict: Verdict) -> dict[str, tuple[Call | None, ...]]:
+    """Return what each window alone would be called, by detector."""
+    return {
+        name: tuple(rule.call(one.calibrated[name]) if one.counts else None for one in verdict.windows)
+        for name, rule in judge.rule.models.items()
+    }
+
+
+def _played(given: Given, verdict: Verdict, decoded: Path) -> Sound:
+    """Return the sound's own bytes, or, where they are too many to send at once, what the models heard as MP3."""
+    if len(given.content) <= sound.MAX_BYTES:
+        return Sound(given.content, sound.MIMES[verdict.format], "", verdict.seconds)
+    note = "A large file: this is what the models heard of it, mono at 16 kHz, as MP3."
+    return Sound(song.as_mp3(decoded), sound.MIMES["MP3"], "", verdict.seconds, note)
+
+
+# One window
+
+
+def evidence(run: Run, given: Given, window: Window) -> Evidence:
+    """Look into the models for one window, once per session.
+
+    Raises
+    ------
+    AudioError : the sound cannot be decoded again.
+    """
+    key = ("evidence", run.name, given.sha256, window.start)
+    return session.kept(key, lambda: _evidence(run, load(run), given, window))
+
+
+def _evidence(run: Run, judge: "Judge", given: Given, window: Window) -> Evidence:
+    import torch
+
+    from core.features.front_end import pictures
+
+    detector, config = judge.detector, judge.config
+    waveform = _waveform(given, window, judge)
+    seen = pictures(waveform, config)
+    autoencoder: Any = detector.models["ae_multitask"]
+    with judge.lock, torch.inference_mode(), detector.device.precision():
+        inputs = detector.device.place(torch.from_numpy(seen.log_mel)[None, None])
+        latent = autoencoder.encode(inputs).float().cpu().numpy()[0]
+        rebuilt = autoencoder(inputs).reconstruction.float().cpu().numpy()[0, 0]
+    with judge.lock:
+        attention = _attention(judge, seen.filterbank, seen.log_mel.shape)
+        artefacts = _artefacts(run, judge, seen.fine_spectrum)
+    return Evidence(waveform, seen.log_mel, rebuilt, latent, attention, artefacts)
+
+
+def _waveform(given: Given, window: Window, judge: "Judge") -> Array:
+    """Return a window's sound as the models heard it."""
+    audio = judge.config.audio
+    with upload.decoded(given.content, given.name, audio) as found:
+        start = round(window.start * audio.sample_rate)
+        samples, _ = sf.read(found.path, audio.samples, start, dtype="float32")
+    return fit(samples, audio)
+
+
+def _attention(judge: "Judge", filterbank: Array, shape: tuple[int, ...]) -> Array:
+    """Return the attention over a log-mel's bands and frames, as a multiple of an even share."""
+    from core.features.mel_scale import band_centres
+    from core.models.attribution import explain_clip
+    from core.models.transformer import ASTTransformerEncoder
+
+    encoder, config = judge.detector.models["transformer"], judge.config
+    if not isinstance(encoder, ASTTransformerEncoder):
+        return np.zeros((0, 0), np.float32)
+    found, _ = explain_clip(encoder, filterbank.astype(np.float32))
+    share = found.patches * found.patches.size
+    hertz = np.interp(found.patch_bins, np.arange(len(found.hertz)), found.hertz)
+    seconds = np.arange(shape[1]) * config.spectrogram.hop_length / config.audio.sample_rate
+    over_time = np.array([np.interp(seconds, found.patch_seconds, line) for line in share])
+    centres = band_centres(shape[0], config.audio.sample_rate)
+    return np.array([np.interp(centres, hertz, line) for line in over_time.T]).T
+
+
+def _artefacts(run: Run, judge: "Judge", fine: Array) -> "ArtefactView | None":
+    from core.models.attribution import artefact_view
+    from core.models.fine_spectrum import FineSpectrumClassifier
+
+    model = judge.detector.models["fine_spectrum"]
+    if not run.artefact_reference.exists() or not isinstance(model, FineSpectrumClassifier):
+        return None
+    reference = storage.read_npy(run.artefact_reference, run.remedy("explain"))
+    if reference.shape != (SIZE,):
+        raise ArtifactError(run.artefact_reference, "damaged", run.remedy("explain"))
+    return artefact_view(model, fine, np.asarray(reference), judge.config.audio.sample_rate)
+
+
+# The stress test
+
+
+def stress(run: Run, given: Given, window: Window, waveform: Array, kind: str) -> Stress:
+    """Ask the detectors about a window at every strength of a change, once per session."""
+    key = ("stress", run.name, given.sha256, window.start, kind)
+    return session.kept(key, lambda: _stress(load(run), waveform, kind))
+
+
+def _stress(judge: "Judge", waveform: Array, kind: str) -> Stress:
+    from core.features.front_end import pictures
+    from dashboard.detect.changes import CHANGES, changed
+
+    config, rules = judge.config, judge.rule.models
+    waveforms = tuple(changed(kind, amount, waveform, config.audio.sample_rate) for amount in CHANGES[kind].amounts)
+    with judge.lock:
+        found = judge.detector.read([pictures(one, config) for one in (waveform, *waveforms)], label="")
+    scaled = {name: rules[name].calibrated([float(p) for p in found[name]]) for name in DETECTORS}
+    return Stress(
+        waveforms,
+        {name: values[0] for name, values in scaled.items()},
+        {name: tuple(values[1:]) for name, values in scaled.items()},
+    )

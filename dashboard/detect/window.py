@@ -1,0 +1,188 @@
+"""One window of a sound as the models heard it: to hear, to see, and what it is near to (SPEC X1)."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.artifacts import Run
+from core.config import Config
+from core.errors import DetectorError, printable
+from core.storage import Array
+from core.verdict.answer import Window
+from dashboard.clip import evidence as clip_evidence
+from dashboard.clip import figures as clip_figures
+from dashboard.detect import figures, models, words
+from dashboard.detect import near as detect_near
+from dashboard.detect.changes import CHANGES
+from dashboard.detect.models import Evidence
+from dashboard.detect.session import Given
+from dashboard.drawing import player, theme
+from dashboard.drawing.pictures import colour_bar_png, overlay_png, spectrogram_png
+from dashboard.reading import clips, sound
+
+PLAYED = 3  # neighbours beside the window
+
+
+def show(run: Run, given: Given, window: Window) -> Evidence:
+    """Show a window: its sound beside its nearest training clips, attention, reconstruction and fine lines."""
+    config = run.read_description()[1]
+    with st.spinner("Looking into the models …"):
+        found = models.evidence(run, given, window)
+    st.header(f"The window {words.span(window)}", anchor=False)
+    if window.note:
+        st.caption("It is silent, so it does not count." if window.note == "silent" else f"{window.note.capitalize()}.")
+    near = _near(run, found)
+    player.player([_own(found, config), *_neighbour_tracks(run, near, config)], key="detect-window")
+    _table(near)
+    st.markdown("**What the autoencoder keeps of it**")
+    clip_evidence.beside(found.log_mel, found.rebuilt, config)
+    _artefacts(found)
+    _place(run, found)
+    return found
+
+
+def _own(found: Evidence, config: Config) -> player.Track:
+    overlay = overlay_png(np.maximum(found.attention - 1, 0)) if found.attention.size else b""
+    heard = sound.wav(found.waveform, config.audio.sample_rate, "", "As the models heard it: mono, at their rate.")
+    return _track("This window", heard, found.log_mel, config, overlay)
+
+
+def _track(name: str, heard: sound.Sound, log_mel: Array, config: Config, overlay: bytes = b"") -> player.Track:
+    low = -config.spectrogram.top_db
+    return player.Track(
+        name=name, sound=heard, picture=spectrogram_png(log_mel, low, 0.0), overlay=overlay,
+        outline=sound.waveform_outline(heard.data), axes=player.log_mel_axes(config, log_mel.shape[1]),
+        alt=f"Log-mel spectrogram, {name}: {low:g} to 0 dB below its maximum",
+        scale=player.Scale(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
+    )  # fmt: skip
+
+
+# Neighbours
+
+
+def _near(run: Run, found: Evidence) -> pd.DataFrame | None:
+    """Return the nearest training clips; None where the run does not hold what it takes."""
+    try:
+        return detect_near.training_clips(run, found.latent)
+    except DetectorError:
+        return None
+
+
+def _neighbour_tracks(run: Run, near: pd.DataFrame | None, config: Config) -> Sequence[player.Track]:
+    """Return the nearest clips whose sound is there, to be compared at one position."""
+    tracks = []
+    for place, (_, clip) in enumerate([] if near is None else list(near.iterrows())[:PLAYED], start=1):
+        try:
+            picture = clips.array(run, run.log_mel, int(clip["row"]), "explain").astype(np.float32)
+            heard = sound.original(run, clip["path"])
+        except DetectorError:  # the run came without its clips
+            continue
+        tracks.append(_track(f"Nearest {place} {theme.SIGNS[clip['label']]}", heard, picture, config))
+    return tracks
+
+
+def _table(near: pd.DataFrame | None) -> None:
+    st.markdown(f"**The {detect_near.K} training clips nearest to it**, in the autoencoder's space")
+    if near is None:
+        st.caption("This run came without its training clips: there is nothing to compare with.")
+        return
+    rows = [
+        {
+            "Cosine": f"{clip['cosine']:.3f}",
+            "Class": f"{theme.SIGNS[clip['label']]} {theme.NAMES[clip['label']]}",
+            "Source": printable(clip["source"]),
+            "Clip": printable(PurePath(clip["path"]).name, 60),  # last: on a phone it is what is cut off
+        }
+        for _, clip in near.iterrows()
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"The {len(rows)} nearest training clips with their cosine")
+    st.caption("Near in this space means alike in sound, not made by the same: it is no evidence by itself.")
+
+
+# Behind the detectors
+
+
+def _artefacts(found: Evidence) -> None:
+    view = found.artefacts
+    st.markdown("**What the fine spectrum hears in it**")
+    if view is None:
+        st.caption("This run holds no mean human clip to compare with.")
+        return
+    lines, grain = float(view.lines.sum()), float(view.grain.sum())
+    said = f"log-odds of AI {lines + grain:+.2f} against the mean human training clip"
+    st.plotly_chart(
+        clip_figures.artefacts(view.hertz, view.residual, view.reference, view.lines, view.strongest),
+        config=theme.CHART_CONFIG, key="detect-artefacts", alt=f"Residual spectrum of the window: {said}",
+    )  # fmt: skip
+    st.caption(
+        f"Marked: the {len(view.strongest)} lines that moved the score most. In all: {said}, {lines:+.2f} from lines, "
+        f"{grain:+.2f} from grain. Narrow lines that stand still are what a neural decoder leaves; so do whistles."
+    )
+
+
+def _place(run: Run, found: Evidence) -> None:
+    st.markdown("**Its place on the map**")
+    try:
+        place = detect_near.on_map(run, found.latent)
+    except DetectorError:
+        st.caption("This run came without a map.")
+        return
+    st.plotly_chart(
+        figures.place(place.shown, place.x, place.y), config=theme.CHART_CONFIG, key="detect-place",
+        alt=f"Where the window stands among {len(place.shown)} clips of the map of the autoencoder's space",
+    )  # fmt: skip
+    st.caption(
+        f"Between its {detect_near.K} nearest clips on the map; no clip moves for it. Distances on a t-SNE map "
+        "mean little beyond the nearest."
+    )
+
+
+# The stress test
+
+
+@st.fragment
+def stress(run: Run, given: Given, window: Window, found: Evidence) -> None:
+    """Let the reader change the window's sound and see how the detectors' answers move."""
+    config = run.read_description()[1]
+    st.header("Stress test", anchor=False)
+    st.caption("Change the sound of this window as a listener's player, app or phone might: do the answers hold?")
+    kind = st.segmented_control(
+        "Change", list(CHANGES), format_func=lambda kind: CHANGES[kind].title, key="detect-change"
+    )
+    if kind is None:
+        return
+    change = CHANGES[kind]
+    with st.spinner("Changing and listening again …"):
+        moved = models.stress(run, given, window, found.waveform, kind)
+    both = {name: [moved.original[name], *values] for name, values in moved.changed.items()}
+    apart = {name: max(abs(value - values[0]) for value in values) for name, values in both.items()}
+    most = max(apart, key=apart.__getitem__)
+    said = f"{figures.SHORT[most]} moves most, by {100 * apart[most]:.0f} points"
+    st.markdown(f"**Probability of AI, calibrated, by {change.title} in {change.unit}** · {said}")
+    st.plotly_chart(
+        figures.stress(change.amounts, f"{change.title}, {change.unit}", both), config=theme.CHART_CONFIG,
+        key="detect-stress", alt=f"Each detector's probability at {len(change.amounts)} strengths: {said}",
+    )  # fmt: skip
+    amount = st.select_slider("Strength to hear", change.amounts, key=f"detect-amount-{kind}")
+    place = change.amounts.index(amount)
+    rows = [
+        {"Detector": figures.SHORT[name], "Original": words.share(values[0]),
+         f"{amount:g} {change.unit}": words.share(values[place + 1])}
+        for name, values in both.items()
+    ]  # fmt: skip
+    st.table(pd.DataFrame(rows), hide_index=True, border="horizontal", alt="Each detector before and after the change")
+    rate = config.audio.sample_rate
+    tracks = [
+        _heard("Original", found.waveform, rate, config),
+        _heard(f"{amount:g} {change.unit}", moved.waveforms[place], rate, config),
+    ]
+    player.player(tracks, key="detect-stress-player")
+
+
+def _heard(name: str, waveform: Array, rate: int, config: Config) -> player.Track:
+    from core.features.filterbanks import log_mel  # late: loads signal libraries
+
+    return _track(name, sound.wav(waveform, rate, ""), log_mel(waveform, config.audio, config.spectrogram), config)

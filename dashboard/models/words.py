@@ -1,0 +1,219 @@
+"""What the Models page's tables and headings say: values in, one dictionary per row or plain text out (SPEC U5)."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from core.metrics.operating_points import OperatingPoint
+from dashboard.drawing import theme
+from dashboard.drawing.theme import NBSP
+from dashboard.reading.detectors import Calibration, Difference, ModelResults, Pair
+from dashboard.reading.results import Estimate, Results
+from dashboard.sentences import counted, decimals, percent, span
+from dashboard.threshold import CELLS, shown
+
+SPLIT_WORDS = {"test": "test clips", "val": "validation clips"}
+
+
+# At a threshold
+
+
+def estimate(point: OperatingPoint, name: str) -> Estimate:
+    """Return a figure of an operating point with its interval."""
+    return Estimate(point.values[name], *point.intervals[name])
+
+
+def errors(point: OperatingPoint) -> dict[str, Estimate]:
+    """Return both error rates: `fpr` of the human clips, `fnr` of the AI clips."""
+    return {
+        "fpr": estimate(point, "recall_human").complement,
+        "fnr": estimate(point, "recall_ai").complement,
+    }
+
+
+def parts(point: OperatingPoint) -> dict[str, tuple[int, int]]:
+    """Return which clips of how many each share counts: `fpr` is 4 of 62."""
+    (tn, fp), (fn, tp) = point.confusion
+    return {
+        "fpr": (fp, tn + fp), "fnr": (fn, fn + tp), "accuracy": (tn + tp, point.n),
+        "precision_human": (tn, tn + fn), "recall_human": (tn, tn + fp),
+        "precision_ai": (tp, tp + fp), "recall_ai": (tp, fn + tp),
+    }  # fmt: skip
+
+
+def point_rows(points: Mapping[str, OperatingPoint]) -> list[dict[str, str]]:
+    """Return every figure at each operating point, named by the points' titles."""
+    human, ai = (f"{theme.MARKS[label]} {theme.NAMES[label]}" for label in theme.NAMES)
+    rows = {
+        "fpr": f"{human} called AI (FPR)", "fnr": f"{ai} missed (FNR)", "accuracy": "Accuracy",
+        "precision_human": f"{human}: precision", "recall_human": f"{human}: recall", "f1_human": f"{human}: F1",
+        "precision_ai": f"{ai}: precision", "recall_ai": f"{ai}: recall", "f1_ai": f"{ai}: F1",
+        "f1_macro": "F1, mean of both",
+    }  # fmt: skip
+    return [{"": row} | {title: _figure(point, name) for title, point in points.items()} for name, row in rows.items()]
+
+
+def _figure(point: OperatingPoint, name: str) -> str:
+    found = errors(point)[name] if name in ("fpr", "fnr") else estimate(point, name)
+    k, n = parts(point).get(name, (0, 0))
+    return decimals(found) + (f" · {k}{NBSP}of{NBSP}{n}" if n else "")
+
+
+def cell_button(cell: str, point: OperatingPoint) -> str:
+    """Return what stands on a cell of the confusion matrix: verdict, clips, and share of the true class."""
+    label, called = CELLS[cell]
+    k, n = _cell_count(cell, point)
+    return f"{'✓' if label == called else '✗'} {_word(called)}: {k} ({percent(k / n)})"
+
+
+def row_heading(label: str, point: OperatingPoint) -> str:
+    """Return what stands above a row of the confusion matrix."""
+    n = sum(point.confusion[list(theme.NAMES).index(label)])
+    return f"{theme.MARKS[label]} {counted(n, f'{_word(label)} clip')}, called"
+
+
+def cell_heading(cell: str, point: OperatingPoint) -> str:
+    """Return the heading of the clips behind a cell."""
+    label, called = CELLS[cell]
+    k, n = _cell_count(cell, point)
+    return f"{theme.NAMES[label]} clips called {_word(called)}: {k} of {n}"
+
+
+def _cell_count(cell: str, point: OperatingPoint) -> tuple[int, int]:
+    row = point.confusion[list(theme.NAMES).index(CELLS[cell][0])]
+    return row[list(theme.NAMES).index(CELLS[cell][1])], sum(row)
+
+
+def _word(label: str) -> str:
+    return {"human": "human", "ai": "AI"}[label]
+
+
+def curves_alt(name: str, split: str, point: OperatingPoint, curve: str) -> str:
+    """Say what a curve shows, for those who cannot see it."""
+    found = errors(point)
+    return (
+        f"{curve} curve of {name} on {point.n} {SPLIT_WORDS[split]}. At the threshold {shown(point.threshold)} "
+        f"{percent(found['fpr'].value)} of the human clips are called AI and {percent(found['fnr'].value)} of the AI "
+        "clips are missed"
+    )
+
+
+# All detectors
+
+
+def detector_rows(results: Results) -> list[dict[str, str]]:
+    """Return every detector's figures on the test clips at its own validation threshold, as results.json has them."""
+    columns = {"AUC": "roc_auc", "Accuracy": "accuracy"}
+    columns |= {
+        f"{theme.SIGNS[label]} {name} {title}": f"{figure}_{label}"
+        for label, name in theme.NAMES.items()
+        for figure, title in {"precision": "precision", "recall": "recall", "f1": "F1"}.items()
+    }
+    columns["F1, mean of both"] = "f1_macro"
+    return [
+        {"Detector": model.name + (" (+)" if model.addition else ""), "AI from": shown(model.threshold)}
+        | {title: decimals(model.scores[field]) for title, field in columns.items()}
+        | {"Clips": str(model.n), "Songs": str(model.songs)}
+        for model in results.models
+    ]
+
+
+def song_rows(found: ModelResults, results: Results) -> list[dict[str, str]]:
+    """Return every detector's figures over whole songs."""
+    columns = {"AUC": "roc_auc", "Songs called rightly": "accuracy"}
+    columns |= {f"{theme.MARKS[label]} {name} songs": f"recall_{label}" for label, name in theme.NAMES.items()}
+    return [
+        {"Detector": model.name}
+        | {title: decimals(found.details[model.key].songs.scores[field]) for title, field in columns.items()}
+        | {"Songs": str(found.details[model.key].songs.n)}
+        for model in results.models
+    ]
+
+
+def pair_rows(pairs: Sequence[Pair], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return comparisons of two detectors, in AUC and accuracy."""
+    return [
+        {"Detector": names[pair.first], "minus": names[pair.second]}
+        | {
+            title: cell
+            for quantity, found in (("AUC", pair.area), ("Accuracy", pair.accuracy))
+            for title, cell in ((quantity, signed(found)), (f"p ({quantity})", f"{found.p_value:.2g}"))
+        }
+        for pair in pairs
+    ]
+
+
+def signed(found: Difference) -> str:
+    """Return a difference with its interval: `+0.074 [+0.013, +0.157]`."""
+    value = found.value
+    return f"{value.value:+.3f} [{value.low:+.3f},{NBSP}{value.high:+.3f}]"
+
+
+def concatenation(pair: Pair) -> str:
+    """Say whether the attention of the hybrid does better than putting the same embeddings side by side."""
+    low, high = pair.area.value.low, pair.area.value.high
+    verdict = "does better than" if low > 0 else "does worse than" if high < 0 else "cannot be told from"
+    return (
+        f"The hybrid **{verdict}** plain concatenation of the same two embeddings: AUC difference "
+        f"{signed(pair.area)}, p = {pair.area.p_value:.2g}, on {counted(pair.n, 'test clip')} "
+        f"of {counted(pair.songs, 'song')}."
+    )
+
+
+# Calibration
+
+
+def band_sentence(found: Calibration, name: str) -> str:
+    """Say what the uncertain band leaves undecided, and how often the rest is wrong."""
+    band = found.band
+    decided = band.n - band.inside
+    above = "never" if band.high > 1 else f"from {shown(band.high)}"
+    below = "never" if band.low <= 0 else f"below {shown(band.low)}"
+    return (
+        f"With an uncertain band chosen on validation, {name} says human {below} and AI {above}. It then decides "
+        f"{decided} of {band.n} test clips ({_sure(band.coverage)}); {band.errors} of these are wrong "
+        f"({_sure(band.error)})."
+    )
+
+
+def _sure(found: Estimate) -> str:
+    return f"{percent(found.value)}, interval {span(found)}"
+
+
+def bin_rows(found: Calibration, when: str) -> list[dict[str, str]]:
+    """Return the bins of a reliability diagram."""
+    return [
+        {"Mean score": f"{part.mean:.3f}", "Share of AI": decimals(part.ai), "Clips": str(part.n)}
+        for part in found.bins[when]
+    ]
+
+
+def calibration_sentence(found: Calibration, name: str) -> str:
+    """Say how far the score is from a probability, before and after the temperature."""
+    way = "too sure of itself" if found.temperature > 1 else "not sure enough"
+    return (
+        f"On {counted(found.n, 'test clip')} the score of {name} and the share of AI differ by "
+        f"{found.ece['before']:.3f} on average (expected calibration error). Validation says it is {way}: a "
+        f"temperature of {found.temperature:.2f} makes that {found.ece['after']:.3f}."
+    )
+
+
+# Training
+
+
+def history_alt(history: pd.DataFrame, quantity: str) -> str:
+    """Say what a training curve shows, for those who cannot see it."""
+    first, last = (history[f"val_{quantity}"].iloc[place] for place in (0, -1))
+    return f"Validation {quantity} over {len(history)} epochs, from {first:.3f} to {last:.3f}. {kept(history)}"
+
+
+def kept(history: pd.DataFrame) -> str:
+    """Say which epoch's weights became the model's."""
+    best = history[history["kept"]]
+    if best.empty:
+        return "No epoch is marked as kept."
+    row = best.iloc[0]
+    return (
+        f"The weights of epoch {row['epoch']:.0f} of {len(history)} were kept: validation loss {row['val_loss']:.3f}, "
+        f"accuracy {row['val_accuracy']:.1%}."
+    )

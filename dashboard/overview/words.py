@@ -1,0 +1,106 @@
+"""The Overview's verdict in one sentence, and its cards: the headline detector at home and away (SPEC Q1, U1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dashboard.drawing import theme
+from dashboard.reading.results import Estimate, Model, Results
+from dashboard.reading.robustness import Audit, LeaveOut, Robustness
+from dashboard.robustness.words import errs_more, errs_more_on_new_sources
+from dashboard.sentences import auc_interval, counted
+
+LEVELS = ((0.95, "very well"), (0.85, "well"), (0.7, "fairly well"), (0.5, "poorly"))  # by the lower end of the AUC
+BROKEN = 0.5  # share of a class called wrongly from which a change defeats a threshold
+
+
+def verdict(results: Results, audit: Audit) -> str:
+    """Say at a glance how far the headline detector can be trusted: on what it knows, and beyond."""
+    model = results.headline
+    low = model.scores["roc_auc"].low
+    level = next((word for least, word in LEVELS if low > least), "no better than a coin")
+    return (
+        f"The {model.name} tells AI from human {level} on known sources, {_on_new_sources(audit, model)} on new "
+        f"ones, and {_on_changed_sound(audit, model)} changed sound."
+    )
+
+
+def _on_new_sources(audit: Audit, model: Model) -> str:
+    if audit.leave_out is None:
+        return "untested"
+    return "worse" if errs_more_on_new_sources(audit.leave_out, model) else "without clear loss"
+
+
+def _on_changed_sound(audit: Audit, model: Model) -> str:
+    if audit.robustness is None:
+        return "is untested on"
+    clean, *changed = audit.robustness.models[model.key]
+    if any(max(line.missed.low, line.called_ai.low) >= BROKEN for line in changed):
+        return "fails on some"
+    if any(line.loss.high < 0 or errs_more(line, clean) for line in changed):
+        return "errs more on some"
+    return "shows no clear loss on"
+
+
+@dataclass(frozen=True)
+class Card:
+    """The headline detector's figures under one condition. Texts are Markdown."""
+
+    tested: str  # on how much
+    shares: Mapping[str, Estimate]  # by what they are shares of
+    area: str
+
+
+CARDS = {  # by the part of the audit they come from
+    "": "New songs from sources it knows",
+    "leave_out": "Sources it never heard",
+    "robustness": "Changed sound, at worst",
+}
+
+
+def cards(results: Results, audit: Audit) -> dict[str, Card | None]:
+    """Return the same figures where the headline detector is at home and where it is not; None: not measured."""
+    model = results.headline
+    return {
+        "": _at_home(results),
+        "leave_out": _away(audit.leave_out, model) if audit.leave_out else None,
+        "robustness": _at_worst(audit.robustness, model) if audit.robustness else None,
+    }
+
+
+def _at_home(results: Results) -> Card:
+    model = results.headline
+    area = model.scores["roc_auc"]
+    return Card(
+        tested=f"{counted(model.n, 'test clip')}, {counted(model.songs, 'song')}",
+        shares=_shares(model.scores["recall_ai"], model.scores["recall_human"].complement),
+        area=f"AUC **{area.value:.3f}**; {auc_interval(area, results)}",
+    )
+
+
+def _away(found: LeaveOut, model: Model) -> Card:
+    own = found.models[model.key]
+    pooled = [part for part in (own.ai, own.human) if part]
+    clips, songs, sources = (sum(getattr(part, unit) for part in pooled) for unit in ("n", "songs", "sources"))
+    mean = f"AUC **{own.mean_auc:.2f}**, mean over AI sources" if own.mean_auc is not None else "No AI source"
+    return Card(
+        tested=f"{counted(clips, 'clip')}, {counted(songs, 'song')}, {counted(sources, 'source')}",
+        shares=_shares(own.ai.error.complement if own.ai else None, own.human.error if own.human else None),
+        area=mean,
+    )
+
+
+def _at_worst(found: Robustness, model: Model) -> Card:
+    _, *changed = found.models[model.key]
+    caught = min((line.missed.complement for line in changed), key=lambda share: share.value)
+    accused = max((line.called_ai for line in changed), key=lambda share: share.value)
+    area = min((line.area for line in changed), key=lambda area: area.value)
+    return Card(
+        tested=f"{counted(found.n, 'test clip')}, {counted(found.songs, 'song')}, {counted(len(changed), 'change')}",
+        shares=_shares(caught, accused),
+        area=f"AUC **{area.value:.2f}**; interval {area.low:.2f} to {area.high:.2f}",
+    )
+
+
+def _shares(caught: Estimate | None, accused: Estimate | None) -> dict[str, Estimate]:
+    shares = {f"{theme.MARKS['ai']} AI caught": caught, f"{theme.MARKS['human']} Human called AI": accused}
+    return {title: share for title, share in shares.items() if share}

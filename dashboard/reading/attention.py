@@ -1,0 +1,288 @@
+"""How the fusions weigh their branches, and what removing one does: over the test clips and clip by clip (SPEC U7).
+
+Figures over all test clips come from results.json; per clip, the scores with a branch removed come from the fusion's
+own arrays, which must be those the evaluation looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core import storage
+from core.artifacts import LABELS, SPLITS, Run
+from core.errors import ArtifactError
+from dashboard.reading import runs
+from dashboard.reading.results import Estimate, Model, number, text
+
+BRANCHES = {"autoencoder": "autoencoder", "transformer": "transformer", "fine_spectrum": "fine spectrum"}
+FUSIONS = {"hybrid": ("autoencoder", "transformer"), "three_way": ("autoencoder", "transformer", "fine_spectrum")}
+OTHERS = {"concatenation": "Concatenation", "hybrid": "Hybrid", "fine_spectrum": "Fine spectrum"}  # compared with
+CERTAIN = 1e-6  # nearer to 0 or 1 than this, a score tells a number format; log-odds stay within ±13.8
+SAME = 1e-4  # within this, two files hold the same score of a clip
+DRAWS = 500  # of songs, for the interval of a rank correlation
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A branch's mean fusion weight over the test clips of one class, with its interval over songs."""
+
+    mean: Estimate
+    n: int  # clips
+    songs: int
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What a fusion does on the test clips when one branch says the same of every clip, its threshold as it is."""
+
+    auc: Estimate
+    recall: Mapping[str, Estimate]  # by label
+    wrong: Mapping[str, int]  # clips of a label that are called the other
+    clips: Mapping[str, int]
+    verdicts_changed: int
+
+
+@dataclass(frozen=True)
+class Against:
+    """A fusion's figure less another detector's on the same test clips, with its interval over songs."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """One fusion: its branches' weights per class, what it does without each, and what it gains over others."""
+
+    model: Model
+    branches: tuple[str, ...]
+    weights: Mapping[str, Mapping[str, Weight]]  # by branch, then label
+    removals: Mapping[str, Removal]  # by branch
+    against: Mapping[str, Mapping[str, Against]]  # by detector, then figure: `roc_auc`, `accuracy`
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Everything the evaluation says about attention, checked."""
+
+    fusions: Mapping[str, Fusion]  # hybrid, three_way
+    undecided: tuple[str, ...]  # paths
+    within: float  # of one half: the weights of an undecided clip
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's rank correlation of n clips, with its interval over songs."""
+
+    rho: Estimate
+    n: int
+    songs: int
+
+
+# What the evaluation says
+
+
+def read(run: Run) -> Attention:
+    """Return what results.json says about attention.
+
+    Raises
+    ------
+    ArtifactError : it is damaged, or of another version.
+    """
+    runs.results(run)  # says what is missing
+    return _read(run.folder, runs.stamp(run.results_file))
+
+
+@lru_cache(maxsize=4)
+def _read(folder: Path, changed: runs.Stamp) -> Attention:
+    run = Run(folder)
+    value = run.read_results()
+    try:
+        found, three = value["attention"], value["three_way"]
+        parts = {"hybrid": found | {"against": {"concatenation": found["against_concatenation"]}}, "three_way": three}
+        models = {model.key: model for model in runs.results(run).models}
+        return Attention(
+            fusions={key: _fusion(parts[key], models[key], names) for key, names in FUSIONS.items()},
+            undecided=tuple(text(path) for path in found["undecided"]),
+            within=number(found["undecided_within"]),
+            sentences=tuple(text(sentence) for sentence in found["sentences"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
+
+
+def _fusion(value: Mapping[str, Any], model: Model, branches: tuple[str, ...]) -> Fusion:
+    weights = {name: {label: _weight(value["mean_weights"][name][label]) for label in LABELS} for name in branches}
+    removals = {name: _removal(value["without"][name]) for name in branches}
+    against = {
+        other: {figure: _against(found[figure]) for figure in ("roc_auc", "accuracy")}
+        for other, found in value["against"].items()
+        if other in OTHERS
+    }
+    return Fusion(model, branches, weights, removals, against)
+
+
+def _against(value: Mapping[str, Any]) -> Against:
+    return Against(*(number(value[name]) for name in ("value", "low", "high", "p_value")))
+
+
+def _weight(value: Mapping[str, Any]) -> Weight:
+    mean = Estimate(*(number(value[name]) for name in ("mean", "low", "high")))
+    return Weight(mean, int(number(value["n"])), int(number(value["songs"])))
+
+
+def _removal(value: Mapping[str, Any]) -> Removal:
+    (tn, fp), (fn, tp) = ((int(number(n)) for n in row) for row in value["confusion"])
+    estimates = {
+        name: Estimate(number(value[name]), *(number(end) for end in value["intervals"][name]))
+        for name in ("roc_auc", "recall_human", "recall_ai")
+    }
+    return Removal(
+        auc=estimates["roc_auc"],
+        recall={label: estimates[f"recall_{label}"] for label in LABELS},
+        wrong={"human": fp, "ai": fn},
+        clips={"human": tn + fp, "ai": fn + tp},
+        verdicts_changed=int(number(value["verdicts_changed"])),
+    )
+
+
+# Clip by clip
+
+
+def table(run: Run, clips: pd.DataFrame, fusion: str) -> pd.DataFrame:
+    """Return the clips with what a fusion made of their branches; `clips` as `clips.table` makes it.
+
+    For each branch: weight_NAME; p_without_NAME, the score when the training clips' mean takes its place; change_NAME,
+    by how much that moves the log-odds of AI; furthest, the branch that moves them furthest; and most, that with the
+    largest weight.
+
+    Raises
+    ------
+    ArtifactError : the arrays are missing, damaged, or of another training than the evaluation.
+    """
+    stamp = run.fusion.stat().st_mtime_ns if run.fusion.exists() else 0
+    found = clips.copy()
+    scores = _columns(str(run.folder), stamp, fusion)
+    if len(scores) != len(clips) or not np.allclose(scores["p"], clips[f"p_{fusion}"], atol=SAME):
+        raise ArtifactError(run.fusion, "not what the evaluation looked at", run.remedy("evaluate"))
+    for name in scores.columns.drop("p"):
+        found[name] = scores[name].to_numpy()
+    return found
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _columns(folder: str, stamp: int, fusion: str) -> pd.DataFrame:
+    run, branches = Run(Path(folder)), FUSIONS[fusion]
+    names = {"p": "probability", "weights": "weights"} | {f"p_without_{name}": f"without_{name}" for name in branches}
+    wanted = {column: f"{fusion}_{name}" for column, name in names.items()}
+    arrays = _joined(run, wanted)
+    weights = arrays.pop("weights")
+    found = pd.DataFrame(arrays)
+    for place, name in enumerate(branches):
+        found[f"weight_{name}"] = weights[:, place]
+        found[f"change_{name}"] = log_odds(found[f"p_without_{name}"].to_numpy()) - log_odds(found["p"].to_numpy())
+    changes = np.abs(found[[f"change_{name}" for name in branches]].to_numpy())
+    found["most"] = np.array(branches)[weights.argmax(axis=1)]
+    found["furthest"] = np.array(branches)[changes.argmax(axis=1)]
+    return found
+
+
+def _joined(run: Run, wanted: Mapping[str, str]) -> dict[str, storage.Array]:
+    """Return arrays of the fusion's file in row order, opening it once."""
+    remedy = run.remedy("hybrid")
+    names = [f"{name}_{split}" for name in wanted.values() for split in SPLITS]
+    parts = storage.read_npz(run.fusion, names, remedy)
+    joined = {
+        column: np.concatenate([parts[f"{name}_{split}"] for split in SPLITS]).astype(float)
+        for column, name in wanted.items()
+    }
+    if not all(np.isfinite(values).all() for values in joined.values()):
+        raise ArtifactError(run.fusion, "damaged: it holds numbers that are not finite", remedy)
+    return joined
+
+
+def log_odds(scores: storage.Array) -> storage.Array:
+    """Return scores as log-odds of AI, those of 0 and 1 cut to the finite ones of `CERTAIN`."""
+    cut = np.clip(scores, CERTAIN, 1 - CERTAIN)
+    found: storage.Array = np.log(cut / (1 - cut))
+    return found
+
+
+def shown_row(chosen: str, clips: pd.DataFrame) -> tuple[int, str]:
+    """Return the row of the clip to show, and why it is shown: the selected one, else the least decided test clip."""
+    rows = np.flatnonzero(clips["path"] == chosen)
+    if len(rows):
+        return int(rows[0]), "The selected clip"
+    undecided = (clips["weight_autoencoder"] - 0.5).abs().where(clips["split"] == "test", np.inf)
+    return int(undecided.to_numpy().argmin()), (
+        "No clip is selected: this is the test clip whose two weights are nearest to one half"
+    )
+
+
+def chosen_path(points: Sequence[Mapping[str, Any]], clips: pd.DataFrame) -> str:
+    """Return the path that a chart's chosen point stands for, or nothing; its customdata is the clip's row number."""
+    for point in points:
+        row = np.atleast_1d(point.get("customdata", -1))[0]
+        if row in clips.index:
+            return str(clips.loc[row, "path"])
+    return ""
+
+
+# Weight against effect
+
+
+def disagreeing(test: pd.DataFrame) -> int:
+    """Count the clips whose largest weight is not on the branch whose removal moves the score furthest."""
+    return int((test["most"] != test["furthest"]).sum())
+
+
+def effects(test: pd.DataFrame, branches: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return, by label and branch, by how much its removal moves the log-odds on average, whichever way."""
+    return {
+        label: {name: float(test.loc[test["label"] == label, f"change_{name}"].abs().mean()) for name in branches}
+        for label in LABELS
+    }
+
+
+def correlation(test: pd.DataFrame, branch: str, confidence: float) -> Correlation:
+    """Return the rank correlation of a branch's weight with how far its removal moves the log-odds, either way."""
+    columns = (test[f"weight_{branch}"].to_numpy(), test[f"change_{branch}"].abs().to_numpy())
+    _, song = np.unique(test["song"].to_numpy(), return_inverse=True)  # numbers: an array of texts is never found again
+    return _correlation(columns[0], columns[1], song, confidence)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _correlation(weights: storage.Array, moved: storage.Array, song: storage.Array, confidence: float) -> Correlation:
+    """Draw songs, never clips: those of one song resemble each other. `song`: a number per clip."""
+    rho, rng = spearman(weights, moved), np.random.default_rng(0)
+    rows = [np.flatnonzero(song == number) for number in range(song.max() + 1)]
+    drawn = []
+    for _ in range(DRAWS):
+        chosen = np.concatenate([rows[number] for number in rng.integers(0, len(rows), len(rows))])
+        drawn.append(spearman(weights[chosen], moved[chosen]))
+    low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Correlation(Estimate(rho, float(low), float(high)), len(weights), len(rows))
+
+
+def spearman(a: storage.Array, b: storage.Array) -> float:
+    """Return Spearman's rank correlation; 0 where one of them does not vary."""
+    ranks = [_ranks(a), _ranks(b)]
+    if min(np.ptp(ranks[0]), np.ptp(ranks[1])) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+def _ranks(values: storage.Array) -> storage.Array:
+    """Return ranks, equal values sharing the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    found: storage.Array = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return found

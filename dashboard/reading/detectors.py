@@ -1,0 +1,227 @@
+"""What the evaluation wrote about each detector beyond the headline, as typed values that are checked when read (U5).
+
+Nothing here computes a figure that the evaluation has not written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from core.artifacts import DETECTORS, Run
+from core.errors import ArtifactError, printable
+from dashboard.reading.results import Estimate, count, estimate, number
+
+SPLITS = ("test", "val")
+CURVES = {"train_loss": "loss", "val_loss": "loss", "train_accuracy": "accuracy", "val_accuracy": "accuracy"}
+# In the order of training; a run may hold others
+TRAININGS = {
+    "ae_multitask": "Autoencoder",
+    "transformer_frozen": "Transformer, frozen",
+    "transformer_finetuned": "Transformer, fine-tuned",
+    "cnn": "CNN",
+    "ae_classifier": "AE classifier",
+    "transformer_classifier": "Transformer classifier",
+    "fine_spectrum": "Fine spectrum",
+    "hybrid": "Hybrid",
+    "concatenation": "Concatenation (beside the hybrid)",
+    "three_way": "Three-way fusion",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First detector minus second on the same clips, and how often chance alone would do as much."""
+
+    value: Estimate
+    p_value: float  # two-sided
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two detectors compared on the same test clips."""
+
+    first: str
+    second: str
+    n: int
+    songs: int
+    area: Difference
+    accuracy: Difference
+
+    def seen_from(self, key: str) -> "Pair":
+        """Return the pair with `key` as the first."""
+        if key == self.first:
+            return self
+        return Pair(self.second, self.first, self.n, self.songs, _turned(self.area), _turned(self.accuracy))
+
+
+@dataclass(frozen=True)
+class SongScores:
+    """A detector's figures over whole songs, each with one score."""
+
+    n: int  # songs
+    scores: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Clips of about the same score, and how many of them are AI."""
+
+    n: int
+    mean: float  # score
+    ai: Estimate  # share
+
+
+@dataclass(frozen=True)
+class Band:
+    """Scores without a verdict, chosen on validation, and what that leaves undecided on test."""
+
+    low: float  # below it: human
+    high: float  # from it: AI; above 1: nothing is called AI
+    n: int
+    inside: int
+    errors: int
+    coverage: Estimate
+    error: Estimate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether a detector's score is a probability, before and after a temperature chosen on validation."""
+
+    n: int
+    temperature: float
+    ece: Mapping[str, float]  # `before`, `after`
+    bins: Mapping[str, tuple[Bin, ...]]
+    band: Band
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One detector in full."""
+
+    areas: Mapping[str, Estimate]  # AUC by split
+    songs: SongScores
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class ModelResults:
+    """Every detector in full, and each two compared."""
+
+    details: Mapping[str, Detail]  # by detector
+    pairs: tuple[Pair, ...]
+    concatenation: Pair  # the hybrid against the plain concatenation of the same embeddings
+
+    def against(self, key: str) -> list[Pair]:
+        """Return a detector's comparisons with all others, itself first."""
+        return [pair.seen_from(key) for pair in self.pairs if key in (pair.first, pair.second)]
+
+
+def read(run: Run) -> ModelResults:
+    """Read what a run's results say of each detector.
+
+    Raises
+    ------
+    ArtifactError : the results are damaged.
+    """
+    try:
+        return parse(run.read_results())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
+
+
+def parse(value: Mapping[str, Any]) -> ModelResults:
+    """Return the detectors' parts of results.json.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError : something is missing or is not what it should be.
+    """
+    plain = value["attention"]["against_concatenation"]
+    return ModelResults(
+        details={key: _detail(value["models"][key]) for key in DETECTORS},
+        pairs=tuple(_pair(pair["first"], pair["second"], pair) for pair in value["comparisons"]),
+        concatenation=_pair("hybrid", "hybrid", plain),
+    )
+
+
+def _detail(value: Mapping[str, Any]) -> Detail:
+    areas = {split: _with_interval(value[split], "roc_auc") for split in SPLITS}
+    songs = value["songs"]
+    scores = {name: _with_interval(songs, name) for name in songs["intervals"]}
+    return Detail(areas, SongScores(count(songs["n"]), scores), _calibration(value["calibration"]))
+
+
+def _with_interval(value: Mapping[str, Any], name: str) -> Estimate:
+    return estimate(value[name], value["intervals"][name])
+
+
+def _calibration(value: Mapping[str, Any]) -> Calibration:
+    whens = ("before", "after")
+    return Calibration(
+        n=count(value["n"]),
+        temperature=number(value["temperature"]),
+        ece={when: number(value[f"ece_{when}"]) for when in whens},
+        bins={when: tuple(_bin(found) for found in value["bins"][when]) for when in whens},
+        band=_band(value["band"], value["band_result"]),
+    )
+
+
+def _bin(value: Mapping[str, Any]) -> Bin:
+    share = estimate(value["share_ai"], (value["low_ci"], value["high_ci"]))
+    return Bin(count(value["n"]), number(value["mean_probability"]), share)
+
+
+def _band(band: Mapping[str, Any], found: Mapping[str, Any]) -> Band:
+    return Band(
+        low=number(band["low"]),
+        high=number(band["high"]),
+        n=count(found["n"]),
+        inside=count(found["inside"]),
+        errors=count(found["errors"]),
+        coverage=estimate(found["coverage"], found["coverage_interval"]),
+        error=estimate(found["error"], found["error_interval"]),
+    )
+
+
+def _pair(first: str, second: str, value: Mapping[str, Any]) -> Pair:
+    if not {first, second} <= set(DETECTORS):
+        raise ValueError(f"{first}, {second}")
+    sizes = count(value["n"]), count(value["songs"])
+    return Pair(first, second, *sizes, *(_difference(value[name]) for name in ("roc_auc", "accuracy")))
+
+
+def _difference(value: Mapping[str, Any]) -> Difference:
+    return Difference(estimate(value["value"], (value["low"], value["high"])), number(value["p_value"]))
+
+
+def _turned(found: Difference) -> Difference:
+    value = found.value
+    return Difference(Estimate(-value.value, -value.high, -value.low), found.p_value)
+
+
+# Training
+
+
+def trainings(run: Run) -> list[str]:
+    """Return the names of the trainings with a history, in the order they were made."""
+    found = {path.stem for path in run.history("any").parent.glob("*.csv")}
+    return [name for name in TRAININGS if name in found] + sorted(found - set(TRAININGS))
+
+
+def history(run: Run, name: str) -> pd.DataFrame:
+    """Return one row per epoch: epoch, the columns of `CURVES`, kept (bool: its weights are the model's).
+
+    Raises
+    ------
+    ArtifactError : it is damaged.
+    """
+    path = run.history(name)
+    remedy = f"Run `{run.command()}`"
+    try:
+        rows = pd.read_csv(path)[["epoch", *CURVES, "kept"]].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(path, f"damaged ({printable(str(error))})", remedy) from error
+    return rows.assign(kept=rows["kept"] == 1)

@@ -1,0 +1,116 @@
+"""Pictures and sound as addresses that hold them, small enough to travel inside one HTML file (SPEC U9)."""
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.artifacts import Run
+from core.config import Config
+from core.features import mel_scale
+from core.storage import Array
+from dashboard.drawing import pictures
+
+WIDEST = 1600  # pixels of a printed figure
+COLOURS = 128  # of a printed figure: curves and text need no more
+TALL = 1.6  # times as high as wide: on one page of paper nobody could read it
+SOUND_SECONDS = 10.0  # of an example at most
+KBPS = 128
+TICKS = (500, 1000, 2000, 4000, 8000)  # Hz
+_MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, at which KBPS is allowed
+_OTHER_RATE = 44_100  # Hz, for sound at any other rate
+_MP3_KBPS = {16_000: (8, 160), 32_000: (32, 320)}  # lowest and highest, from this sample rate on
+_BLOCK = 2**14  # samples handed to the encoder at once
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A printed figure with its size in pixels."""
+
+    address: str
+    width: int
+    height: int
+
+    @property
+    def tall(self) -> bool:
+        """Whether it would be too small to read on one page of paper."""
+        return self.height > TALL * self.width
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """A spectrogram with what stands at its axes: height from the bottom, as a share, and kHz."""
+
+    address: str
+    seconds: float
+    ticks: tuple[tuple[float, str], ...]
+
+
+def figure(run: Run, name: str) -> Picture | None:
+    """Return a printed figure in few colours, or None where the run holds no whole one of this name."""
+    path = run.figure(name)
+    try:
+        return _figure(path, path.stat().st_mtime_ns)
+    except (OSError, SyntaxError, ValueError):  # missing, or what PIL says of damaged files
+        return None
+
+
+@lru_cache(maxsize=16)
+def _figure(path: Path, changed: int) -> Picture:
+    with Image.open(path, formats=["PNG"]) as image:
+        drawn = image.convert("RGB")
+    drawn.thumbnail((WIDEST, drawn.height), Image.Resampling.LANCZOS)
+    few = drawn.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
+    file = io.BytesIO()
+    few.save(file, "WEBP", lossless=True, quality=60, method=4)
+    return Picture(pictures.data_uri(file.getvalue(), "image/webp"), *few.size)
+
+
+def spectrogram(decibels: Array, config: Config) -> Spectrogram:
+    """Return a log-mel spectrogram, (n_mels, frames) in dB below the clip's maximum, with its axes."""
+    rate, bands = config.audio.sample_rate, len(decibels)
+    shown = [hertz for hertz in TICKS if hertz < rate / 2]
+    places = (mel_scale.band_of(shown, bands, rate) + 0.5) / bands
+    ticks = tuple((float(place), f"{hertz / 1000:g}") for place, hertz in zip(places, shown, strict=True))
+    picture = pictures.spectrogram_png(decibels, -config.spectrogram.top_db)
+    return Spectrogram(pictures.data_uri(picture, "image/png"), config.audio.seconds, ticks)
+
+
+def sound_bytes(seconds: float) -> float:
+    """Return how much text a clip of a length takes as sound."""
+    return min(seconds, SOUND_SECONDS) * KBPS * 1000 / 8 * 4 / 3
+
+
+def mp3(content: bytes, seconds: float) -> str:
+    """Encode the first seconds of a sound file anew, at its own rate and level, mono or stereo.
+
+    Raises
+    ------
+    soundfile.LibsndfileError : it cannot be decoded.
+    """
+    waveform, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    waveform = waveform[: round(min(seconds, SOUND_SECONDS) * rate)]
+    if waveform.shape[1] > 2:
+        waveform = waveform.mean(axis=1, keepdims=True)
+    if rate not in _MP3_RATES:
+        waveform, rate = soxr.resample(waveform, rate, _OTHER_RATE), _OTHER_RATE
+    return pictures.data_uri(_encoded(waveform, rate), "audio/mpeg")
+
+
+def _encoded(waveform: NDArray[np.float32], rate: int) -> bytes:
+    """Return (frames, channels) as MP3 at a constant bit rate."""
+    low, high = _MP3_KBPS[max(first for first in _MP3_KBPS if first <= rate)]
+    file = io.BytesIO()
+    with soundfile.SoundFile(
+        file, "w", rate, waveform.shape[1], "MPEG_LAYER_III", format="MP3",
+        compression_level=(high - KBPS) / (high - low), bitrate_mode="CONSTANT",
+    ) as encoder:  # fmt: skip
+        for start in range(0, len(waveform), _BLOCK):
+            encoder.write(waveform[start : start + _BLOCK])
+    return file.getvalue()

@@ -1,0 +1,234 @@
+"""What the audit's numbers say, in words: one answer per question of the Robustness page, from `Audit` (SPEC Q4-Q6).
+
+Markdown, foreign names through `literal`.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from core.artifacts import Run
+from dashboard.drawing import theme
+from dashboard.reading.results import Estimate, Model
+from dashboard.reading.robustness import Audit, LeaveOut, Line, Overall, Robustness, Shortcut
+from dashboard.sentences import counted, decimals, literal, percent, percents
+
+MISSING = {  # what makes a part that is not there
+    "shortcuts": "",
+    "robustness": "--set audit.robustness_clips=200",
+    "leave_out": "--set audit.leave_out=all",
+    "seeds": "--set train.seeds=5",
+}
+KNOWN = {"files": "facts about files", "heard": "facts about sound as given"}
+ERRORS, AREA = "Both error rates", "AUC"
+CALLED = "Called AI"
+SOURCES_BY, CHANGES_BY = ({name: name for name in names} for names in ((CALLED, AREA), (ERRORS, AREA)))
+
+
+def command(run: Run, part: str) -> str:
+    """Return what to type to make a part of the audit."""
+    return run.command(MISSING[part])
+
+
+def of(found: Estimate) -> str:
+    """Return an AUC with its interval in two decimals, which do not break: `0.94 [0.90, 0.97]`."""
+    return decimals(found, 2)
+
+
+# Worse than at home
+
+
+def errs_more_on_new_sources(found: LeaveOut, model: Model) -> bool:
+    """Tell whether an error rate is above that on known sources, by the whole of both intervals."""
+    own = found.models[model.key]
+    pooled = {"human": own.human, "ai": own.ai}
+    return any(
+        part.error.low > model.scores[f"recall_{label}"].complement.high for label, part in pooled.items() if part
+    )
+
+
+def errs_more(line: Line, clean: Line) -> bool:
+    """Tell whether an error rate is above that on unchanged clips, by the whole of both intervals."""
+    return line.missed.low > clean.missed.high or line.called_ai.low > clean.called_ai.high
+
+
+# Is it the music or the file?
+
+
+def music_or_file(audit: Audit, model: Model) -> str:
+    """Say what a classifier without music reaches, and whether a detector does better."""
+    if audit.shortcuts is None:
+        return ""
+    files, heard = audit.shortcuts["files"], audit.shortcuts["heard"]
+    reached = (
+        f"A classifier that hears no music has AUC **{of(files.area)}** from facts about the files, and "
+        f"**{of(heard.area)}** from facts about the sound that the detectors are given"
+    )
+    own = f"The {model.name} has {of(model.scores['roc_auc'])}"
+    return f"**{_shortcut_answer(files, heard)}** {reached}. {own}, {_ahead(files, heard, model)}."
+
+
+def _shortcut_answer(files: Shortcut, heard: Shortcut) -> str:
+    if heard.area.low > 0.5:
+        return "It may partly be the file."
+    if files.area.low > 0.5:
+        return "The files differ, but it was not found to reach the detectors."
+    return "No shortcut of this kind was found."
+
+
+def _ahead(files: Shortcut, heard: Shortcut, model: Model) -> str:
+    ahead = [found.gains[model.key].low > 0 for found in (files, heard)]
+    said = {
+        (True, True): "clearly more than either",
+        (False, True): "clearly more than the second only",
+        (True, False): "clearly more than the first only",
+    }
+    return said.get((ahead[0], ahead[1]), "not clearly more than either")
+
+
+def shortcut_advice(audit: Audit) -> list[str]:
+    """Return what gives the classes away and what to do about it, as plain text; what is of one kind says of which."""
+    if audit.shortcuts is None:
+        return []
+    files, heard = (audit.shortcuts[kind].advice[1:] for kind in ("files", "heard"))  # the first repeats the AUC
+    both = [said for said in files if said in heard]
+    own = {"Files": files, "Sound as given": heard}
+    told = [f"{kind}. {said}" for kind, all_said in own.items() for said in all_said if said not in both]
+    return [said.replace("`", "") for said in (*told, *both)]
+
+
+# Does it hold for a generator it never heard?
+
+
+def never_heard(audit: Audit, model: Model) -> str:
+    """Say what a detector makes of sources that it never heard, beside those that it knows."""
+    if audit.leave_out is None:
+        return ""
+    own = audit.leave_out.models[model.key]
+    said = ["**Less well.**" if errs_more_on_new_sources(audit.leave_out, model) else "**No clear loss was found.**"]
+    if own.ai:
+        known, found = model.scores["recall_ai"], own.ai.error.complement
+        said.append(
+            f"From {counted(own.ai.sources, 'AI source')} it never heard, the {model.name} catches "
+            f"**{percents(found)}** of {counted(own.ai.n, 'clip')} ({counted(own.ai.songs, 'song')}), "
+            f"instead of {percents(known)} from sources it knows.{_weakest(audit.leave_out, model)}"
+        )
+    if own.human:
+        known = model.scores["recall_human"].complement
+        said.append(
+            f"Of {counted(own.human.n, 'human clip')} from {counted(own.human.sources, 'source')} it never heard it "
+            f"calls **{percents(own.human.error)}** AI, instead of {percents(known)}."
+        )
+    return " ".join([*said, *_stricter(own, model)])
+
+
+def _stricter(own: Overall, model: Model) -> Iterator[str]:
+    """Say what a threshold for new human sources does, where one was chosen."""
+    if own.strict is None:
+        return
+    caught = f" and catch {percents(own.strict.ai.error.complement)} of those AI clips" if own.strict.ai else ""
+    yield (
+        f"A stricter threshold, {own.strict.threshold:.3g} instead of {model.threshold:.3g}, chosen on human sources "
+        f"held out in turn, would call {percents(own.strict.human.error)} of them AI{caught}."
+    )
+
+
+def _weakest(found: LeaveOut, model: Model) -> str:
+    source = min(found.of("ai"), key=lambda source: source.models[model.key].right.value)
+    right = source.models[model.key].right
+    return f" Fewest of {literal(source.name)}: {percents(right)}, n = {source.n}." if right.value < 1 else ""
+
+
+def measured(label: str, measure: str) -> str:
+    """Say what the chart of one class's sources measures."""
+    if measure == AREA:
+        return "AUC against the other class"
+    return {"ai": "share of clips caught", "human": "share of clips called AI"}[label]
+
+
+def how_held_out(audit: Audit, model: Model) -> str:
+    """Say how the sources were held out, and how to read the charts."""
+    share = audit.leave_out.share if audit.leave_out else 1.0
+    trained = f"with {share:.0%} of the schedules of autoencoder, transformer and CNN, " if share < 1 else ""
+    return (
+        f"Large marks: {model.name}, hardest source first. Small circles: the other detectors. Dashed: the same figure "
+        f"on sources it knows. Each source in turn was left out of training and validation, everything trained again "
+        f"{trained}and the threshold chosen anew."
+    )
+
+
+# Does it hold after re-encoding?
+
+
+def after_changes(audit: Audit, model: Model) -> str:
+    """Say what changes to the sound cost a detector, and which costs most."""
+    if audit.robustness is None:
+        return ""
+    found = audit.robustness
+    clean, changed = found.models[model.key][0], dict(zip(found.names, found.models[model.key], strict=True))
+    changed.pop(found.names[0])
+    costly = [name for name, line in changed.items() if line.loss.high < 0]
+    if not costly:
+        answer = f"**In rank, yes.** None of {len(changed)} changes clearly costs the {model.name} AUC."
+    else:
+        worst = min(changed, key=lambda name: changed[name].area.value)
+        answer = (
+            f"**Not after every change.** {len(costly)} of {len(changed)} clearly cost the {model.name} AUC, most "
+            f"{literal(worst)}: **{of(changed[worst].area)}** instead of {of(clean.area)}."
+        )
+    return f"{answer} {_worst_errors(found, changed, clean)}"
+
+
+def _worst_errors(found: Robustness, changed: Mapping[str, Line], clean: Line) -> str:
+    worse = sum(errs_more(line, clean) for line in changed.values())
+    missed = max(changed, key=lambda name: changed[name].missed.value)
+    called = max(changed, key=lambda name: changed[name].called_ai.value)
+    return (
+        f"At its threshold it clearly errs more after {worse}. "
+        f"It misses up to **{percents(changed[missed].missed)}** of the AI clips "
+        f"({literal(missed)}; unchanged {percent(clean.missed.value)}) and calls up to "
+        f"**{percents(changed[called].called_ai)}** of the human clips AI ({literal(called)}; unchanged "
+        f"{percent(clean.called_ai.value)})."
+    )
+
+
+def seen_changes(audit: Audit) -> str:
+    """Say whether the detectors had met such changes in training."""
+    if audit.copies:
+        return (
+            f"The detectors were trained on {counted(audit.copies, 'degraded version')} of each clip too: only pitch, "
+            "reverberation and cuts were new to them."
+        )
+    return "The detectors were trained on unchanged clips only (compare: `--set train.waveform_copies=2`)."
+
+
+def change_title(found: Robustness, model: Model, measure: str) -> str:
+    """Return the title over the charts of changes."""
+    if measure == AREA:
+        return f"**AUC of the {model.name}** ({counted(found.n, 'test clip')}, {counted(found.songs, 'song')})"
+    human, ai = (
+        f"{theme.MARKS[label]} {said} (n = {found.clips[label]})"
+        for label, said in (("human", "Human called AI"), ("ai", "AI missed"))
+    )
+    return f"**Errors of the {model.name} at its threshold**: {human}, {ai}; {counted(found.songs, 'song')}"
+
+
+def change_key(measure: str) -> str:
+    """Say how the charts of changes are read."""
+    others = " Small circles: the other detectors. Dotted: a coin." if measure == AREA else ""
+    return f"Dashed: the same clips unchanged.{others} Thresholds stay where clean validation clips put them."
+
+
+# How much is luck of the seed?
+
+
+def luck(audit: Audit, model: Model) -> str:
+    """Say how far a detector's AUC moves with the seed."""
+    if audit.seeds is None:
+        return ""
+    spread, times = audit.seeds.models[model.key]["roc_auc"], len(audit.seeds.seeds)
+    if spread.deviation is None:
+        return f"**One training only**: AUC {spread.mean:.3f} on {counted(audit.seeds.n, 'test clip')}."
+    return (
+        f"**By {spread.deviation:.3f}** (standard deviation): trained {times} times with other seeds, the {model.name} "
+        f"has AUC {spread.mean:.3f} on average on {counted(audit.seeds.n, 'test clip')}, from {min(spread.values):.3f} "
+        f"to {max(spread.values):.3f}."
+    )
