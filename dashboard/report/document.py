@@ -112,7 +112,7 @@ def _examples(options: Options) -> bool:
 def _document(context: dict[str, Any]) -> str:
     style = (HERE / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    icon = pictures.data_uri((HERE / "icon.svg").read_bytes(), "image/svg+xml")
+    icon = pictures.data_uri((HERE.parent / "icon.svg").read_bytes(), "image/svg+xml")
     page = _environment().get_template("report.html")
     return page.render(context, style=Markup(style), style_digest=digest, icon=icon)
 

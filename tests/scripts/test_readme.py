@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.util import find_spec
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_every_file_and_module_the_readme_names_exists() -> None:
     modules = set(re.findall(r"python -m (scripts\.\w+)", text))
     files = set(re.findall(r"(?:python |run |lab )((?:scripts|dashboard)/[\w.]+)", text)) | {".github/overview.png"}
     assert len(modules) >= 4
-    assert [m for m in modules if not (root / f"{m.replace('.', '/')}.py").is_file()] == []
+    assert [m for m in modules if find_spec(m) is None] == []
     assert [f for f in files if not (root / f).is_file()] == []
 
 

@@ -143,8 +143,8 @@ def test_a_decoder_that_wants_more_memory_than_it_may_have_becomes_a_sentence(te
     error = refusal(wide, bounds=Bounds(memory=64 * 2**20))
     assert error.code in ("memory", "crashed")
     greedy = (
-        "from pathlib import Path; from core import upload_guard; "
-        "upload_guard._written = lambda *_: bytearray(2**30); sys.exit(upload_guard._child(folder))"
+        "from pathlib import Path; from core.audio import upload; "
+        "upload._written = lambda *_: bytearray(2**30); sys.exit(upload._child(folder))"
     )
     error = refusal(b"RIFF", child=decoder(greedy))
     assert (error.code, "512 MB" in error.problem) == ("memory", True)

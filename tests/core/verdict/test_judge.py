@@ -27,7 +27,7 @@ from core.errors import ArtifactError, AudioError
 from core.features.front_end import Pictures, pictures
 from core.metrics.calibration import Band
 from core.metrics.scores import log_odds
-from core.verdict import stream
+from core.verdict import judge as judging
 from core.verdict.answer import ScopeAnswer
 from core.verdict.judge import MOST_AHEAD, Judge, answer, answers
 from core.verdict.rule import SongRule, judged_scope, limits, read_rule, rule_sentence, voting
@@ -190,7 +190,7 @@ def test_what_goes_wrong_in_one_file_concerns_no_other(
         return pictures(waveform, config)
 
     alone = [answer(path, judge) for path in several]
-    monkeypatch.setattr(stream, "pictures", fails_in_silence)
+    monkeypatch.setattr(judging, "pictures", fails_in_silence)
     found = list(answers(several, judge))
     assert found.pop(3)["error"]["code"] == "unexpected"
     assert found == [*alone[:3], *alone[4:]]

@@ -24,8 +24,9 @@ import numpy as np
 import streamlit as st
 
 from core.config import Config
-from dashboard import pictures, sound
+from dashboard.drawing import pictures
 from dashboard.drawing.player import Scale, Track, log_mel_axes, player
+from dashboard.reading import sound
 
 seconds = np.arange(80_000) / 16_000
 mel = np.linspace(-80, 0, 128)[:, None] + np.zeros(157)

@@ -313,8 +313,8 @@ def test_names_with_marks_and_markup_arrive_as_they_are() -> None:
 
 
 def test_the_players_script_never_writes_markup_or_fetches() -> None:
-    script = (ROOT / "dashboard/player.js").read_text(encoding="utf-8")
-    style = (ROOT / "dashboard/player.css").read_text(encoding="utf-8")
+    script = (ROOT / "dashboard/drawing/player.js").read_text(encoding="utf-8")
+    style = (ROOT / "dashboard/drawing/player.css").read_text(encoding="utf-8")
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|fetch\(|import\(", script)
     assert re.findall(r"https?://[^\"]+", script + style) == ["http://www.w3.org/2000/svg"]  # a name, never fetched
     rules = re.sub(r"/\*.*?\*/|@media[^{]*\{|\{[^}]*\}", "", style, flags=re.DOTALL).replace("}", "")
