@@ -5,6 +5,7 @@ imports only from those above it:
 
 errors      `DetectorError` and its kinds: path, problem, remedy
 progress    the bars
+machine     the processors and the memory a process has
 config      every setting, one default each
 storage     atomic writes, arrays without pickle, hashes, locks
 device      CPU, CUDA, MPS

@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -86,17 +84,3 @@ def free_memory(device: Device) -> None:
     """Give cached blocks back after an out-of-memory error."""
     if device.kind == "cuda":
         torch.cuda.empty_cache()
-
-
-def peak_memory_mb() -> float:
-    """Return the most resident memory this process has used, in MB; 0 where the system does not count it (Windows)."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux: getrusage would count the parent's memory at the moment of the fork too
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) / 1e3
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / (1e6 if sys.platform == "darwin" else 1e3)

@@ -25,11 +25,12 @@ from core import storage
 from core.artifacts import artifacts_folder
 from core.audio.transforms import TRANSFORMS
 from core.config import Config, Recipe
-from core.device import choose_device, peak_memory_mb
+from core.device import choose_device
 from core.errors import ArtifactError
 from core.evaluation import projection, shortcuts
 from core.features.filterbanks import ast_filterbank
 from core.features.fine_axes import SIZE
+from core.machine import peak_memory_mb, worker_threads
 from core.metrics import scores
 from core.models import transformer as encoders
 from core.models.attribution import explain_clip
@@ -200,7 +201,7 @@ def _measure_prepare(config: Config) -> tuple[float, dict[str, float]]:
         sf.write(path, 0.1 * _noise(round(NATIVE_RATE * config.audio.seconds), 2).numpy(), NATIVE_RATE)
         seconds = _median_seconds(lambda: [prepare.prepare_clip(path, config) for _ in range(clips)]) / clips
     storing = 0.5 * seconds  # compression of dataset.npz, which one thread does after the others have read
-    return seconds / min(os.cpu_count() or 1, 8) + storing, {}
+    return seconds / worker_threads() + storing, {}
 
 
 def _measure_autoencoder(config: Config) -> tuple[float, dict[str, float]]:

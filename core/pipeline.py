@@ -17,6 +17,7 @@ from core.artifacts import PhaseRecord, Run
 from core.config import Config
 from core.data.places import Place
 from core.errors import ArtifactError, ConfigError
+from core.machine import peak_memory_mb
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +257,7 @@ def _execute_phase(run: Run, config: Config, place: Place, phase: Phase) -> None
         inputs,
         outputs,
         round(seconds, 2),
-        round(_peak_memory_mb()),
+        round(peak_memory_mb()),
         _device(),
         _now(),
         made.notes,
@@ -278,12 +279,6 @@ def _require(run: Run, found: Status) -> None:
     """Refuse to build on a phase that is missing, out of date or damaged."""
     if not found.valid:
         raise ArtifactError(f"phase {found.phase.name}", found.reason, run.remedy(found.phase.name))
-
-
-def _peak_memory_mb() -> float:
-    from core.device import peak_memory_mb
-
-    return peak_memory_mb()
 
 
 def _device() -> str:

@@ -20,7 +20,7 @@ PACKAGES = {
 # itself; two rooms on one floor do not know each other.
 FLOORS = {
     "core": (
-        {"errors", "progress"},
+        {"errors", "progress", "machine"},
         {"config", "storage", "device"},
         {"artifacts"},
         {"metrics"},

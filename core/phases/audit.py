@@ -5,7 +5,6 @@
 *Seeds* and *unseen sources*: the same trainings again, with other seeds, or without some sources (`retraining`).
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.evaluation import shortcuts
 from core.features.front_end import Pictures, as_prepared, heard, pictures
 from core.figures import audit as audit_figures
 from core.figures.style import save_figures
+from core.machine import worker_threads
 from core.models.attribution import artefact_view
 from core.models.fine_spectrum import FineSpectrumClassifier
 from core.phases import retraining
@@ -67,7 +67,7 @@ def _require_audio(root: Path, clips: Sequence[Clip]) -> None:
 
 
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8))
+    return ThreadPoolExecutor(worker_threads())
 
 
 # Shortcuts

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from core.data.places import Candidate, Place
 from core.data.splits import count_table, join_identical, missing_sources, split_songs
 from core.errors import AudioError, DataError, printable
 from core.features.front_end import FILTERBANK_DTYPE, PICTURES, Pictures, pictures
+from core.machine import worker_threads
 from core.phases.phase import Made, command
 from core.progress import progress
 from core.storage import Array, Stream
@@ -52,7 +52,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     storage.check_free_space(run.folder, bytes_needed(len(candidates), config))
     blocks = [candidates[start : start + BLOCK] for start in range(0, len(candidates), BLOCK)]
     files = [run.work / f"{fingerprint}-{number:05d}.npz" for number in range(len(blocks))]
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(worker_threads()) as pool:
         config = _with_band_limit(root, candidates, config, pool.map)
         for block, file in progress(zip(blocks, files, strict=True), f"prepare ({BLOCK} clips a step)", len(blocks)):
             if not file.exists():
@@ -144,7 +144,7 @@ def _write_copies(run: Run, root: Path, clips: Sequence[Clip], config: Config) -
     tasks = [(root / clip.path, (config.split.seed, copy, clip.row)) for copy in range(count) for clip in train]
     first = degraded(tasks[0][0], tasks[0][1], config)
     stores = {name: np.empty((len(tasks), *getattr(first, name).shape), COPY_DTYPES[name]) for name in PICTURES}
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(worker_threads()) as pool:
         found = pool.map(lambda task: degraded(task[0], task[1], config), tasks)
         for place, versions in enumerate(progress(found, "degraded versions", len(tasks))):
             for name, picture in zip(PICTURES, versions, strict=True):

@@ -1,6 +1,5 @@
 """A run's trained models as one thing that answers: from waveforms to every detector's probability of AI (SPEC X2)."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +9,7 @@ import torch
 from core.artifacts import CHECKPOINTS, DETECTORS, Run
 from core.device import choose_device
 from core.features.front_end import Pictures, as_prepared, pictures
+from core.machine import worker_threads
 from core.storage import Array
 from core.training import checkpoints
 from core.training.batches import predict
@@ -35,7 +35,7 @@ class Detector:
 
     def probabilities(self, waveforms: Sequence[Array]) -> dict[str, Array]:
         """Return each detector's probability of AI, (n,) float32, for waveforms of `audio.samples` each."""
-        with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+        with ThreadPoolExecutor(worker_threads()) as pool:
             return self.read(list(pool.map(lambda waveform: pictures(waveform, self.config), waveforms)))
 
     def read(self, seen: Sequence[Pictures], label: str = "detectors") -> dict[str, Array]:

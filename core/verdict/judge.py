@@ -1,6 +1,5 @@
 """From a file to a verdict: the one function that page, command and tests call (SPEC X2)."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from core.audio.upload import Decoded
 from core.config import Config, DetectConfig
 from core.errors import AudioError, DetectorError
 from core.features.front_end import Pictures, pictures
+from core.machine import worker_threads
 from core.verdict.answer import DetectorAnswer, Verdict, Window
 from core.verdict.detector import Detector
 from core.verdict.rule import Rule, judged_scope, limits, read_rule, read_scope, rule_sentence, voting
@@ -93,7 +93,7 @@ class Judge:
         self.detector = Detector(run)
         self.config = self.detector.config
         self.lock = threading.RLock()  # of the models: two batches at once would share caches and processors
-        self._pool = ThreadPoolExecutor(threads or min(os.cpu_count() or 1, 8), thread_name_prefix="pictures")
+        self._pool = ThreadPoolExecutor(threads or worker_threads(), thread_name_prefix="pictures")
 
     def judge(self, path: str | Path, config: DetectConfig | None = None, progress: Progress | None = None) -> Verdict:
         """Answer a file.

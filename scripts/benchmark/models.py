@@ -1,7 +1,6 @@
 """The benchmark's steps on models: CNN, autoencoder, and the full-size Audio Spectrogram Transformer."""
 
 import itertools
-import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from core.demo import clips as demo_clips
 from core.device import Device, choose_device
 from core.features.filterbanks import ast_filterbank
 from core.features.front_end import FILTERBANK_DTYPE
+from core.machine import worker_threads
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.build import build, frames
 from core.models.cnn import CHANNELS, DROPOUTS
@@ -52,7 +52,7 @@ RECIPE_CLIPS = 2  # per round through AST as documented, at about a second each
 PROBE_SONGS = 16  # of each class, two clips each
 PROBE_FOLDS = 4
 SAME_ENVIRONMENT = "… plain in our environment"
-THREADS = min(os.cpu_count() or 1, 8)
+THREADS = worker_threads()
 
 # CNN and autoencoder
 

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from core.device import peak_memory_mb
 from core.errors import DetectorError
+from core.machine import peak_memory_mb
 from core.progress import progress
 from scripts import environment
 

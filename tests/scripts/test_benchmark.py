@@ -11,9 +11,9 @@ import torch
 
 from core import storage
 from core.artifacts import Run
-from core.device import peak_memory_mb
 from core.errors import AudioError
 from core.estimate import Estimate
+from core.machine import peak_memory_mb
 from core.models.build import build
 from core.pipeline import NAMES
 from scripts.benchmark import command as benchmark
