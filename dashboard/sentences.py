@@ -10,7 +10,7 @@ from datetime import datetime
 from core.errors import printable
 from dashboard.drawing import theme
 from dashboard.drawing.theme import JOINER, NBSP
-from dashboard.reading.results import Estimate, Results
+from dashboard.reading.results import Measurement, Results
 
 SHOWN = 6  # names in a sentence
 SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -60,23 +60,23 @@ def percent(share: float) -> str:
     return ">99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
-def decimals(found: Estimate, places: int = 3) -> str:
+def decimals(found: Measurement, places: int = 3) -> str:
     """Return an estimate with its interval, which does not break: `0.943 [0.901, 0.970]`."""
     value, low, high = (f"{end:.{places}f}" for end in (found.value, found.low, found.high))
     return f"{value} [{low},{NBSP}{high}]"
 
 
-def percents(found: Estimate) -> str:
+def percents(found: Measurement) -> str:
     """Return an estimate with its interval, which does not break: `90% [81, 97]`."""
     return f"{percent(found.value)} [{found.low * 100:.0f},{NBSP}{found.high * 100:.0f}]"
 
 
-def span(found: Estimate) -> str:
+def span(found: Measurement) -> str:
     """Return a share's interval in words: `3% to 19%`."""
     return f"{percent(found.low)} to {percent(found.high)}"
 
 
-def auc_interval(found: Estimate, results: Results) -> str:
+def auc_interval(found: Measurement, results: Results) -> str:
     """Return an AUC's interval in words."""
     if found.high > found.low:
         return f"{results.confidence:.0%} interval {found.low:.3f} to {found.high:.3f}"
@@ -122,7 +122,7 @@ def verdict_from(results: Results) -> str:
     return f"The {results.headline.name} calls a clip AI from a score of {results.headline.threshold:.3g} ({reason})."
 
 
-def _per_hundred(found: Estimate) -> str:
+def _per_hundred(found: Measurement) -> str:
     low, value, high = (f"{share * 100:.0f}" for share in (found.low, found.value, found.high))
     return f"about **{value}** ({low} to {high})"
 

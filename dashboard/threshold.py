@@ -21,6 +21,7 @@ from core.metrics import operating_points
 from core.metrics.operating_points import OUT_OF_REACH, Curves, Floats, Ints, OperatingPoint
 from dashboard import address
 from dashboard.reading import clips
+from dashboard.reading.clips import read_clip_table
 
 CELLS = {  # by the name an address has for it: label, and what it is called
     "tn": ("human", "human"),
@@ -85,7 +86,7 @@ def answers(run: Run, model: str, split: str, threshold: float) -> Answers:
 @st.cache_resource(max_entries=24, show_spinner=False)  # shared, and never written to
 def _answers(folder: str, stamp: tuple[int, ...], model: str, split: str, threshold: float) -> Answers:
     run = Run(Path(folder))
-    found, settings = clips.of_split(clips.table(run), split), run.read_description()[1].evaluation
+    found, settings = clips.of_split(read_clip_table(run), split), run.read_description()[1].evaluation
     labels = found["label"].map(LABELS.index).to_numpy(np.int64)
     probabilities, songs = found[f"p_{model}"].to_numpy(np.float64), tuple(found["song"])
     curves = operating_points.curves(labels, probabilities)

@@ -6,14 +6,16 @@ from dashboard import address, selection, sentences
 from dashboard.attention import view as attention_view
 from dashboard.clip import view as clip_view
 from dashboard.reading import attention, clips, runs
+from dashboard.reading.attention import read_attention, with_branches
+from dashboard.reading.clips import read_clip_table
 
 VIEWS = ["Hybrid", "Three-way fusion", "Transformer", "In words"]
 
 run = runs.current_run()
 st.title("Attention", anchor=False)
 results = runs.results(run)
-found, every = attention.read(run), clips.table(run)
-tables = {key: attention.table(run, every, key) for key in found.fusions}
+found, every = read_attention(run), read_clip_table(run)
+tables = {key: with_branches(run, every, key) for key in found.fusions}
 tests = {key: clips.of_split(table, "test") for key, table in tables.items()}
 hybrid, three_way = found.fusions["hybrid"], found.fusions["three_way"]
 row, why = attention.shown_row(selection.path(), every)

@@ -11,6 +11,7 @@ from dashboard.audit import triage
 from dashboard.audit import view as audit_view
 from dashboard.clip import view as clip_view
 from dashboard.reading import clips, runs
+from dashboard.reading.clips import read_clip_table
 
 ANY = "All sources"
 
@@ -20,7 +21,7 @@ results = runs.results(run)
 desk = triage.desk(run)
 models = {model.key: model for model in results.models}
 names = {key: model.name for key, model in models.items()}
-every = clips.table(run)
+every = read_clip_table(run)
 
 # Which list
 with st.container(horizontal=True, vertical_alignment="bottom"):

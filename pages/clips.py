@@ -7,12 +7,13 @@ from dashboard.clip import evidence as clip_evidence
 from dashboard.clip import view as clip_view
 from dashboard.clip.filter import VERDICTS, ClipFilter, shown
 from dashboard.drawing import theme
-from dashboard.reading import clips, runs
+from dashboard.reading import runs
+from dashboard.reading.clips import read_clip_table
 
 run = runs.current_run()
 st.title("Clips", anchor=False)
 results = runs.results(run)
-every = clips.table(run)
+every = read_clip_table(run)
 names = {model.key: model.name for model in results.models}
 
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -10,14 +10,16 @@ from dashboard.map import choice
 from dashboard.map import figures as map_figures
 from dashboard.map import words as map_words
 from dashboard.reading import clips, embeddings, runs
+from dashboard.reading.clips import read_clip_table
+from dashboard.reading.embeddings import read_map
 
 AMONG = {"train": "Training", "val": "Validation", "test": "Test", "all": "All"}
 
 run = runs.current_run()
 st.title("Map", anchor=False)
 results = runs.results(run)
-every = clips.table(run)
-found = embeddings.read(run, len(every))
+every = read_clip_table(run)
+found = read_map(run, len(every))
 names = {model.key: model.name for model in results.models}
 maps = {name: embeddings.TITLES[name] for name in found.positions}
 sources = choice.source_names(every)
@@ -46,7 +48,7 @@ marked = choice.marked(key, points)
 agreed = map_words.about_agreement(embeddings.agreement(run, embedding, points, len(every)), points)
 figure = choice.kept(
     (key, tuple(marked), runs.stamp(run.results_file), runs.stamp(run.predictions)),
-    lambda: map_figures.drawn(points, colour, model, names[model], marked),
+    lambda: map_figures.map_figure(points, colour, model, names[model], marked),
 )
 left, right = st.columns([3, 2], gap="large")
 with left:

@@ -9,7 +9,10 @@ from dashboard.drawing import theme
 from dashboard.models import figures as models_figures
 from dashboard.models import threshold as models_threshold
 from dashboard.models import words as models_words
-from dashboard.reading import clips, detectors, robustness, runs
+from dashboard.reading import clips, detectors, runs
+from dashboard.reading.clips import read_clip_table
+from dashboard.reading.detectors import read_detectors
+from dashboard.reading.robustness import read_robustness
 from dashboard.robustness import words as robustness_words
 
 PARTS = {
@@ -23,8 +26,8 @@ SPLITS = {"test": "Test", "val": "Validation"}
 
 run = runs.current_run()
 st.title("Models", anchor=False)
-results, every = runs.results(run), clips.table(run)
-found = detectors.read(run)
+results, every = runs.results(run), read_clip_table(run)
+found = read_detectors(run)
 models = {model.key: model for model in results.models}
 names = {key: model.name for key, model in models.items()}
 
@@ -97,7 +100,7 @@ if part == "detectors":
     st.header("Attention or plain concatenation", anchor=False)
     st.markdown(models_words.concatenation(found.concatenation))
     st.header("Other seeds", anchor=False)
-    again = robustness.read(run).seeds
+    again = read_robustness(run).seeds
     if again is None:
         st.markdown("Everything was trained once. To see how much the figures owe to the seed:")
         st.code(robustness_words.command(run, "seeds"), language=None, wrap_lines=True)

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from dashboard import components, sentences
-from dashboard.drawing import rows as row_charts
-from dashboard.drawing import tables, theme
+from dashboard.drawing import row_charts, theme
+from dashboard.drawing.row_charts import chart_html
+from dashboard.drawing.tables import table_html
 from dashboard.overview import limits as overview_limits
 from dashboard.overview import words as overview_words
-from dashboard.reading import robustness, runs
+from dashboard.reading import runs
+from dashboard.reading.robustness import read_robustness
 from dashboard.robustness import words as robustness_words
 
 SKIPPED_SHOWN = 200
@@ -17,7 +19,7 @@ run = runs.current_run()
 st.title("Overview", anchor=False)
 if not runs.is_evaluated(run):
     components.show_phases(runs.phases(run))
-results, audit = runs.results(run), robustness.read(run)
+results, robustness = runs.results(run), read_robustness(run)
 best, link = results.headline, {"run": run.name}
 
 st.caption(f"Run {sentences.literal(run.name)} · {sentences.when(results.made)} · {sentences.tested_on(results)}")
@@ -25,9 +27,9 @@ if runs.is_outdated(run):
     components.show_outdated(run)
 
 # How good: at home and away, side by side
-st.header(overview_words.verdict(results, audit), anchor=False)
+st.header(overview_words.verdict(results, robustness), anchor=False)
 cards = st.grid(3, min_column_width=230)
-for part, card in overview_words.cards(results, audit).items():
+for part, card in overview_words.cards(results, robustness).items():
     with cards.container(border=True, gap="xsmall", height="stretch"):
         st.markdown(f"**{overview_words.CARDS[part]}**")
         if card is None:
@@ -54,17 +56,17 @@ with left:
     st.markdown(f"{sentences.accusation(results)} {sentences.meaning_of_auc(best.scores['roc_auc'].value)}")
 with right:
     st.header("What may not be claimed", anchor=False)
-    st.markdown("\n".join(f"- {sentence}" for sentence in overview_limits.limits(results, audit)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in overview_limits.limits(results, robustness)))
     st.page_link("../pages/robustness.py", label="Robustness: the file, new sources, changed sound",
                  icon=":material/shield:", query_params=link)  # fmt: skip
 
 # In full, with every number. Sources are the user's own words: plain text
 with st.expander(
-    f"In full, with every number: {len(audit.may)} things that may be said, {len(audit.may_not)} that may not"
+    f"In full, with every number: {len(robustness.may)} things that may be said, {len(robustness.may_not)} that may not"
 ):
     for column, heading, icon, said in zip(
-        st.columns(2, gap="large"), ("May be said", "May not be said"), ("check", "close"), (audit.may, audit.may_not),
-        strict=True,
+        st.columns(2, gap="large"), ("May be said", "May not be said"), ("check", "close"),
+        (robustness.may, robustness.may_not), strict=True,
     ):  # fmt: skip
         column.markdown(f"**{heading}**")
         for sentence in said:
@@ -78,9 +80,7 @@ st.header("All detectors", anchor=False)
 left, right = st.columns(2, gap="large")
 with left:
     st.markdown(f"**AUC** ({sentences.counted(best.n, 'test clip')}, 0.5 is a coin)")
-    st.html(
-        row_charts.drawn(row_charts.auc_chart(results.models, best), sentences.chart_alt(results, "roc_auc", "AUC"))
-    )
+    st.html(chart_html(row_charts.auc_chart(results.models, best), sentences.chart_alt(results, "roc_auc", "AUC")))
 with right:
     sizes = ", ".join(f"{theme.labelled(label)} n = {n}" for label, n in best.clips.items())
     st.markdown(f"**Clips called rightly** ({sizes})")
@@ -88,8 +88,8 @@ with right:
         sentences.chart_alt(results, f"recall_{label}", f"{name} clips called rightly")
         for label, name in theme.NAMES.items()
     ]
-    st.html(row_charts.drawn(row_charts.recall_chart(results.models, recalls), ". ".join(recalled)))
-st.html(tables.drawn(sentences.detector_rows(results), "Every detector's figures on the test clips"))
+    st.html(chart_html(row_charts.recall_chart(results.models, recalls), ". ".join(recalled)))
+st.html(table_html(sentences.detector_rows(results), "Every detector's figures on the test clips"))
 
 st.caption(
     f"In brackets: {results.confidence:.0%} intervals over songs. "
@@ -102,7 +102,7 @@ st.page_link("../pages/models.py", label="Models: curves, thresholds, calibratio
 # Source by source
 st.header("Source by source", anchor=False)
 by_source = "For each source of the test clips: how many clips each detector calls rightly"
-st.html(tables.drawn(sentences.source_rows(results), by_source, SOURCES_HEIGHT))
+st.html(table_html(sentences.source_rows(results), by_source, SOURCES_HEIGHT))
 st.caption("Test clips called rightly. A source with a few clips can be right or wrong by luck.")
 st.page_link("../pages/audit.py", label="Audit: the clips that were called wrongly", icon=":material/rule:",
              query_params=link)  # fmt: skip
@@ -112,7 +112,7 @@ st.header("How it was made", anchor=False)
 counts = st.expander("Clips and songs in each split", key="overview-counts", on_change="rerun")
 if counts.open:
     counts.html(
-        tables.drawn(sentences.count_rows(results), "Clips and songs of every source in training, validation and test")
+        table_html(sentences.count_rows(results), "Clips and songs of every source in training, validation and test")
     )
 with st.expander("Transformer embeddings"):
     st.text(sentences.embeddings_by(results))

@@ -203,7 +203,7 @@ def test_no_file_breaks_the_rule(rule: Callable[[str, ast.AST], list[str]]) -> N
         (wrong_directions, "core/verdict/detector.py", "from core.phases import prepare"),
         (wrong_directions, "core/storage.py", "from core.device import choose_device"),
         (wrong_directions, "core/attic/chest.py", ""),
-        (wrong_directions, "dashboard/drawing/rows.py", "from dashboard import sentences"),
+        (wrong_directions, "dashboard/drawing/row_charts.py", "from dashboard import sentences"),
         (wrong_directions, "dashboard/reading/clips.py", "from dashboard.clip import view"),
         (wrong_directions, "dashboard/models/view.py", "from dashboard.audit import lists"),
         (busy_plates, "core/audio/__init__.py", ""),

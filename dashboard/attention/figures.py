@@ -11,10 +11,10 @@ from core.errors import printable
 from core.features import mel_scale
 from core.storage import Array
 from dashboard.drawing import theme
-from dashboard.drawing.rows import Chart, Line, Mark, Row, mark, start
+from dashboard.drawing.row_charts import Chart, Line, Mark, Row, mark, start
 from dashboard.reading.attention import BRANCHES, Fusion
-from dashboard.reading.attention_maps import Maps, Scale, Stretch, edges
-from dashboard.reading.results import Estimate
+from dashboard.reading.attention_maps import Maps, MapScale, Stretch, edges
+from dashboard.reading.results import Measurement
 
 ROW = 58  # pixels per class and branch
 TICKS = (250, 500, 1000, 2000, 4000, 8000)  # Hz
@@ -68,7 +68,7 @@ def _strip(own: pd.DataFrame, values: pd.Series, label: str, y: float) -> go.Sca
     )  # fmt: skip
 
 
-def _mean(mean: Estimate, label: str, y: float) -> go.Scatter:
+def _mean(mean: Measurement, label: str, y: float) -> go.Scatter:
     return go.Scatter(
         x=[mean.value], y=[y], mode="markers", marker=_mark(label, 10), name=f"mean of {theme.NAMES[label]}",
         error_x=_whiskers([mean]), hovertemplate=f"mean %{{x:.3f}} [{mean.low:.3f}, {mean.high:.3f}]<extra></extra>",
@@ -135,7 +135,7 @@ def _score(score: float, whole: float, ai: bool) -> Mark:
 
 
 def map_chart(
-    decibels: Array, own: Array, maps: Maps, scale: Scale, stretch: Stretch, seconds: float, sample_rate: int
+    decibels: Array, own: Array, maps: Maps, scale: MapScale, stretch: Stretch, seconds: float, sample_rate: int
 ) -> go.Figure:
     """Lay a clip's attention over its log-mel, with its profile over time below and over frequency beside.
 
@@ -171,7 +171,7 @@ def _sound(decibels: Array, seconds: float) -> go.Heatmap:
     return go.Heatmap(z=whole, x=x, colorscale="gray", showscale=False, hoverinfo="skip")
 
 
-def _overlay(own: Array, x: Array, y: Array, hertz: Array, scale: Scale) -> go.Heatmap:
+def _overlay(own: Array, x: Array, y: Array, hertz: Array, scale: MapScale) -> go.Heatmap:
     """Return the patches as they are, the more attended the less one sees through them."""
     bar = {
         "orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "len": 0.6, "thickness": 8,
@@ -257,7 +257,7 @@ def _names(clips: pd.DataFrame) -> list[str]:
     return [escape(printable(path.rpartition("/")[2])) for path in clips["path"]]
 
 
-def _whiskers(found: Sequence[Estimate]) -> dict[str, object]:
+def _whiskers(found: Sequence[Measurement]) -> dict[str, object]:
     return {
         "type": "data", "thickness": 2, "width": 5,
         "array": [estimate.high - estimate.value for estimate in found],

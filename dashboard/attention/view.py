@@ -12,11 +12,11 @@ from dashboard import address, components, selection
 from dashboard.attention import figures as attention_figures
 from dashboard.attention import words
 from dashboard.clip import view as clip_view
-from dashboard.drawing import rows as row_charts
 from dashboard.drawing import theme
+from dashboard.drawing.row_charts import chart_html
 from dashboard.reading import attention, attention_maps, clips
 from dashboard.reading.attention import BRANCHES, Attention, Fusion
-from dashboard.reading.attention_maps import METHODS, SCALES, Maps
+from dashboard.reading.attention_maps import METHODS, SCALES, Maps, read_maps
 from dashboard.reading.results import Results
 
 UNDECIDED = {
@@ -58,7 +58,7 @@ def weights(found: Attention, key: str, test: pd.DataFrame) -> None:
 def removal(fusion: Fusion) -> None:
     """Show what the fusion does without each branch."""
     st.markdown(f"**{fusion.model.name} with a branch removed** · {fusion.model.n:,} test clips")
-    st.html(row_charts.drawn(attention_figures.removal_chart(fusion), words.removal_alt(fusion)))
+    st.html(chart_html(attention_figures.removal_chart(fusion), words.removal_alt(fusion)))
     st.caption(
         "Removed: the training clips' mean takes the branch's place, so that it says the same of every clip. "
         f"The threshold ({fusion.model.threshold:.3g}) stays."
@@ -125,7 +125,7 @@ def _selectable(figure: object, key: str, every: pd.DataFrame, alt: str) -> None
 def transformer(run: Run, row: int, every: pd.DataFrame, results: Results) -> None:
     """Show where the transformer looked in one clip, and on average by both methods."""
     st.text(attention_maps.by_whom(results.encoder))
-    found = {method: attention_maps.read(run, method) for method in METHODS}
+    found = {method: read_maps(run, method) for method in METHODS}
     maps = {method: one for method, one in found.items() if one is not None and len(one.rows)}
     if len(maps) < len(METHODS):
         _no_maps(run, results)
@@ -166,7 +166,7 @@ def _average(run: Run, maps: Maps, method: str, test: pd.DataFrame) -> None:
 def removed_from(clip: pd.Series, fusion: Fusion) -> None:
     """Show what removing each branch does to one clip's score."""
     st.markdown(f"**{fusion.model.name}** · this clip with a branch removed")
-    st.html(row_charts.drawn(attention_figures.clip_chart(clip, fusion), words.of_clip(clip, fusion)))
+    st.html(chart_html(attention_figures.clip_chart(clip, fusion), words.of_clip(clip, fusion)))
     st.table(
         pd.DataFrame(words.clip_rows(clip, fusion)), hide_index=True, border="horizontal",
         alt=f"The {fusion.model.name}'s score of this clip with all branches and without each",

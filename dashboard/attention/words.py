@@ -8,7 +8,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
 from dashboard.reading.attention import BRANCHES, OTHERS, Attention, Correlation, Fusion
 from dashboard.reading.attention_maps import SECOND, MeanMaps, Stretch
-from dashboard.reading.results import Estimate
+from dashboard.reading.results import Measurement
 from dashboard.sentences import counted, percent, percents
 
 CLASSES = {"human": "human", "ai": "AI"}  # in the middle of a sentence
@@ -85,7 +85,7 @@ def removal_rows(fusion: Fusion) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def _shares(wrong: Mapping[str, int], clips: Mapping[str, int], recall: Mapping[str, Estimate]) -> dict[str, str]:
+def _shares(wrong: Mapping[str, int], clips: Mapping[str, int], recall: Mapping[str, Measurement]) -> dict[str, str]:
     """Return how many clips of each class are called AI, with the share and its interval."""
     return {
         f"{theme.MARKS['human']} Human called AI": f"{wrong['human']} of {clips['human']}: "

@@ -12,7 +12,7 @@ from core.artifacts import Run
 from core.errors import DetectorError
 from dashboard import components, selection
 from dashboard.reading import annotations
-from dashboard.reading.annotations import Annotation
+from dashboard.reading.annotations import Annotation, read_annotations
 
 WHO = "who"  # the widget that asks for a name
 
@@ -57,7 +57,7 @@ def desk(run: Run) -> Desk:
     if hindrance is not None:
         components.show_error(hindrance)
     said: dict[str, list[Annotation]] = {}
-    for one in annotations.read(run.annotations):
+    for one in read_annotations(run.annotations):
         said.setdefault(one.path, []).append(one)
     return Desk(run, _who(), said)
 

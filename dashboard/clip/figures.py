@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 from core.config import Config
 from core.storage import Array
 from dashboard.drawing import pictures, planes, player, theme
-from dashboard.drawing.rows import Mark
+from dashboard.drawing.planes import plane_html
+from dashboard.drawing.row_charts import Mark
 
 LINES_HEIGHT = 240  # pixels
 LARGEST_RESIDUAL = 30.0  # dB: the scale of every residual, so that clips can be compared
@@ -27,8 +28,8 @@ def _picture(values: Array, config: Config, limits: tuple[float, float], colours
     picture = pictures.data_uri(pictures.spectrogram_png(values, *limits, colours), "image/png")
     kilohertz = planes.Axis(title="kHz", ticks=axes.ticks)
     seconds = planes.Axis(title="", ticks=planes.ticks(axes.start, axes.end, last=" s"))
-    scale = planes.Scale(colours=colours, ticks=planes.ticks(*limits, " dB", 4))
-    return planes.drawn(picture, alt, seconds, kilohertz, scale)
+    scale = planes.ColourScale(colours=colours, ticks=planes.ticks(*limits, " dB", 4))
+    return plane_html(picture, alt, seconds, kilohertz, scale)
 
 
 def lines(hertz: Array, clip: Array, reference: Array, moved: Array, strongest: Array, alt: str) -> str:
@@ -43,7 +44,7 @@ def lines(hertz: Array, clip: Array, reference: Array, moved: Array, strongest: 
         )
         for line in strongest.tolist()
     ]
-    return planes.drawn(
+    return plane_html(
         pictures.data_uri(picture, "image/svg+xml"), alt, height=LINES_HEIGHT, points=points,
         x=planes.Axis(title="", ticks=planes.ticks(*ends, most=8, last=" kHz")),
         y=planes.Axis(title="dB over surroundings", ticks=planes.ticks(low, high)),

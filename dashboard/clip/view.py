@@ -15,6 +15,7 @@ from dashboard.drawing import player, theme
 from dashboard.drawing.pictures import colour_bar_png, overlay_png, spectrogram_png
 from dashboard.drawing.theme import NBSP
 from dashboard.reading import attention_maps, clips, sound
+from dashboard.reading.attention_maps import read_maps
 from dashboard.reading.results import Results
 from dashboard.sentences import SPLIT_NAMES, literal
 
@@ -99,7 +100,7 @@ def show(run: Run, clip: pd.Series, results: Results, key: str) -> None:
 
     Parameters
     ----------
-    clip : a row of `clips.table`.
+    clip : a row of `read_clip_table`.
     key : of the player, once per page.
     """
     hear(run, clip, key)
@@ -149,7 +150,7 @@ def _play(run: Run, row: int, config: Config, heard: sound.Sound, pictures: tupl
     original, rebuilt = pictures
     axes, low = player.log_mel_axes(config, original.shape[1]), -config.spectrogram.top_db
     attention = _attention(run, row, axes, original.shape[1])
-    scale = player.Scale(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB")
+    scale = player.ColourBar(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB")
 
     def track(name: str, heard: sound.Sound, picture: Array, caption: str) -> player.Track:
         return player.Track(
@@ -185,7 +186,7 @@ def _attention(run: Run, row: int, axes: player.Axes, frames: int) -> bytes:
     The encoder's own mel bands and frames differ from the log-mel's; between the centres of its patches, weights change
     evenly, and beyond the outermost they stay as they are.
     """
-    maps = attention_maps.read(run, "rollout")
+    maps = read_maps(run, "rollout")
     patches = None if maps is None else attention_maps.of_clip(maps, row)
     if maps is None or patches is None:
         return b""

@@ -8,6 +8,7 @@ import pandas as pd
 from core.artifacts import LABELS, Run
 from core.storage import Array
 from dashboard.reading import embeddings
+from dashboard.reading.embeddings import read_map
 
 K = 5
 EMBEDDING = "ae"
@@ -24,7 +25,7 @@ class Place(NamedTuple):
 def clips_of(run: Run) -> pd.DataFrame:
     """Return row, path, label (`human` or `ai`), source and split of every clip, in the order of clips.csv.
 
-    Unlike `clips.table` it takes nothing that the run that ships with the project does without.
+    Unlike `read_clip_table` it takes nothing that the run that ships with the project does without.
     """
     rows = [(clip.row, clip.path, LABELS[clip.label], clip.source, clip.split) for clip in run.read_clips()]
     return pd.DataFrame(rows, columns=["row", "path", "label", "source", "split"])
@@ -77,7 +78,7 @@ def on_map(run: Run, latent: Array) -> Place:
     ArtifactError : the run has no map.
     """
     every = clips_of(run)
-    found = embeddings.read(run, len(every))
+    found = read_map(run, len(every))
     shown = embeddings.placed(every, found, EMBEDDING)
     rows, cosines = nearest(embeddings.directions(run, EMBEDDING, len(every)), latent, np.asarray(found.rows))
     return Place(*between(shown.loc[rows, ["x", "y"]].to_numpy(), cosines), shown)

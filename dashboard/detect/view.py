@@ -166,7 +166,7 @@ def song(found: Answer, config: Config) -> None:
     track = player.Track(
         name="Song", sound=found.sound, picture=spectrogram_png(picture.log_mel, low, 0.0), outline=picture.outline,
         alt=f"Log-mel spectrogram of the whole file, {picture.seconds:.0f} s: {low:g} to 0 dB below its maximum",
-        axes=axes, scale=player.Scale(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
+        axes=axes, scale=player.ColourBar(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
     )  # fmt: skip
     player.player([track], key="detect-song")
 

@@ -56,7 +56,7 @@ def _track(name: str, heard: sound.Sound, log_mel: Array, config: Config, overla
         name=name, sound=heard, picture=spectrogram_png(log_mel, low, 0.0), overlay=overlay,
         outline=sound.waveform_outline(heard.data), axes=player.log_mel_axes(config, log_mel.shape[1]),
         alt=f"Log-mel spectrogram, {name}: {low:g} to 0 dB below its maximum",
-        scale=player.Scale(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
+        scale=player.ColourBar(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
     )  # fmt: skip
 
 

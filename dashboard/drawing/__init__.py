@@ -1,7 +1,7 @@
 """Values in, picture out. Knows neither run nor session.
 
 theme     colours, marks and names of the two classes
-rows      charts in rows, as HTML
+row_charts  charts in rows, as HTML
 planes    charts with two axes, as SVG
 pictures  spectrograms and dots, as PNG
 tables    tables, as HTML

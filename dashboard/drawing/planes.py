@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dashboard.drawing.rows import Mark, shape, steps
+from dashboard.drawing.row_charts import Mark, shape, steps
 
 HEIGHT = 200  # pixels of a picture
 
@@ -21,7 +21,7 @@ class Axis:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class ColourScale:
     """The colours of a picture, lowest first, and where values stand beside them."""
 
     colours: Sequence[str]
@@ -37,8 +37,8 @@ class Point:
     mark: Mark
 
 
-def drawn(
-    picture: str, alt: str, x: Axis | None = None, y: Axis | None = None, scale: Scale | None = None,
+def plane_html(
+    picture: str, alt: str, x: Axis | None = None, y: Axis | None = None, scale: ColourScale | None = None,
     points: Sequence[Point] = (), height: int = HEIGHT, aspect: float = 0.0,
 ) -> str:  # fmt: skip
     """Return a picture with its axes, scale and marks as HTML; its looks are in page.css.
@@ -79,7 +79,7 @@ def _axis(axis: Axis | None, kind: str, side: str) -> str:
     return f'<span class="{kind}">{texts}<em>{escape(axis.title)}</em></span>'
 
 
-def _bar(scale: Scale | None) -> str:
+def _bar(scale: ColourScale | None) -> str:
     if scale is None:
         return ""
     texts = "".join(f'<i style="bottom: {100 * place:.2f}%">{escape(text)}</i>' for place, text in scale.ticks)

@@ -34,7 +34,7 @@ class Axes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class ColourBar:
     """The colours of a picture and what the first and the last stand for."""
 
     picture: bytes  # PNG
@@ -53,7 +53,7 @@ class Track:
     outline: ArrayLike = ()  # (columns, 2): lowest and highest sample, as `sound.waveform_outline` finds them
     caption: str = ""
     axes: Axes | None = None
-    scale: Scale | None = None
+    scale: ColourBar | None = None
     overlay: bytes = b""  # PNG with transparency, over the whole picture; a button shows and hides it
 
 

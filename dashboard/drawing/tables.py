@@ -11,7 +11,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
 
 
-def drawn(rows: Sequence[Mapping[str, str]], label: str, height: int = 0) -> str:
+def table_html(rows: Sequence[Mapping[str, str]], label: str, height: int = 0) -> str:
     """Return a table as HTML; its looks are in page.css.
 
     Parameters

@@ -1,6 +1,6 @@
 """The embeddings as a map.
 
 choice   the clips under the lasso, and what colours the map
-figures  `drawn`, `locator`
+figures  `map_figure`, `locator`
 words    `about_map`, `about_neighbours`
 """

@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 
 from core.errors import printable
 from dashboard.drawing import pictures, planes, theme
-from dashboard.drawing.rows import Mark
+from dashboard.drawing.planes import plane_html
+from dashboard.drawing.row_charts import Mark
 from dashboard.map import choice
 from dashboard.map.choice import OTHERS
 from dashboard.sentences import SPLIT_NAMES
@@ -53,12 +54,12 @@ def hover(clips: pd.DataFrame, model: str) -> list[str]:
     ]
 
 
-def drawn(points: pd.DataFrame, colour: str, model: str, name: str, chosen: Sequence[int]) -> go.Figure:
+def map_figure(points: pd.DataFrame, colour: str, model: str, name: str, chosen: Sequence[int]) -> go.Figure:
     """Draw the map in a colour of `map_choice.COLOURS`, with rings round what a detector, called `name`, has wrong.
 
     Parameters
     ----------
-    points : clips of `clips.table` with `x`, `y`.
+    points : clips of `read_clip_table` with `x`, `y`.
     chosen : of their index; the others step back. None of them: all stand equal.
     """
     values, text = choice.values(points, colour, model), hover(points, model)
@@ -149,7 +150,7 @@ def locator(shown: pd.DataFrame, row: int, near: Iterable[int], alt: str) -> str
     marks = [(place, _neighbour(shown.iloc[place])) for place in _there(shown, near)]
     marks += [(place, Mark(at=0, says="The selected clip", **SELECTED)) for place in _there(shown, [row])]
     points = [planes.Point(float(shares[place, 0]), float(shares[place, 1]), mark) for place, mark in marks]
-    return planes.drawn(
+    return plane_html(
         pictures.data_uri(dots, "image/png"), alt, points=points, height=round(SMALL * high), aspect=wide / high
     )
 

@@ -15,7 +15,7 @@ from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
 from dashboard.models import figures, words
 from dashboard.models.figures import Trace
-from dashboard.reading.results import Estimate, Model, Results
+from dashboard.reading.results import Measurement, Model, Results
 from dashboard.sentences import counted, percent, span, verdict_from
 from dashboard.threshold import CELLS, Answers, shown
 
@@ -35,7 +35,7 @@ class Asked:
     split: str
     model: Model
     other: Model | None
-    area: Estimate  # AUC of the model on the split
+    area: Measurement  # AUC of the model on the split
     answers: Answers  # of the model
     rival: Answers | None  # of the other
     selected: str  # the clip that the page shows

@@ -7,8 +7,8 @@ import pandas as pd
 from core.metrics.operating_points import OperatingPoint
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
-from dashboard.reading.detectors import Calibration, Difference, ModelResults, Pair
-from dashboard.reading.results import Estimate, Results
+from dashboard.reading.detectors import Calibration, ModelResults, Pair, PairedDifference
+from dashboard.reading.results import Measurement, Results
 from dashboard.sentences import counted, decimals, percent, span
 from dashboard.threshold import CELLS, shown
 
@@ -18,12 +18,12 @@ SPLIT_WORDS = {"test": "test clips", "val": "validation clips"}
 # At a threshold
 
 
-def estimate(point: OperatingPoint, name: str) -> Estimate:
+def estimate(point: OperatingPoint, name: str) -> Measurement:
     """Return a figure of an operating point with its interval."""
-    return Estimate(point.values[name], *point.intervals[name])
+    return Measurement(point.values[name], *point.intervals[name])
 
 
-def errors(point: OperatingPoint) -> dict[str, Estimate]:
+def errors(point: OperatingPoint) -> dict[str, Measurement]:
     """Return both error rates: `fpr` of the human clips, `fnr` of the AI clips."""
     return {
         "fpr": estimate(point, "recall_human").complement,
@@ -143,7 +143,7 @@ def pair_rows(pairs: Sequence[Pair], names: Mapping[str, str]) -> list[dict[str,
     ]
 
 
-def signed(found: Difference) -> str:
+def signed(found: PairedDifference) -> str:
     """Return a difference with its interval: `+0.074 [+0.013, +0.157]`."""
     value = found.value
     return f"{value.value:+.3f} [{value.low:+.3f},{NBSP}{value.high:+.3f}]"
@@ -176,7 +176,7 @@ def band_sentence(found: Calibration, name: str) -> str:
     )
 
 
-def _sure(found: Estimate) -> str:
+def _sure(found: Measurement) -> str:
     return f"{percent(found.value)}, interval {span(found)}"
 
 

@@ -8,29 +8,29 @@ from collections.abc import Sequence
 
 from dashboard.drawing import theme
 from dashboard.reading.results import Results
-from dashboard.reading.robustness import Audit
+from dashboard.reading.robustness import Robustness
 from dashboard.robustness.words import of
 from dashboard.sentences import counted, joined, listed, percents
 
 FEW_SONGS = 100  # of one class; below this the interval is wider than most differences people ask about
 
 
-def limits(results: Results, audit: Audit) -> list[str]:
+def limits(results: Results, robustness: Robustness) -> list[str]:
     """Say what these results do not show, most weighty first, each sentence from the numbers."""
     return [
         sentence
         for sentence in (
             _demo(results),
-            _unheard(results, audit),
-            _changed(results, audit),
-            _music_alone(results, audit),
+            _unheard(results, robustness),
+            _changed(results, robustness),
+            _music_alone(results, robustness),
             _few_songs(results),
             _ranking(results),
             _generators(results),
             _absent(results),
             _encoder(results),
             f"**Whole songs.** Every verdict is about {results.seconds:g} seconds.",
-            _proof(audit),
+            _proof(robustness),
         )
         if sentence
     ]
@@ -46,9 +46,9 @@ def _generators(results: Results) -> str:
     return f"**AI music in general.** The AI clips come from {kinds}: {listed(sources)}."
 
 
-def _unheard(results: Results, audit: Audit) -> str:
+def _unheard(results: Results, robustness: Robustness) -> str:
     """Tell what is known of generators that were new to the models."""
-    if audit.leave_out and (own := audit.leave_out.models[results.headline.key].ai):
+    if robustness.leave_out and (own := robustness.leave_out.models[results.headline.key].ai):
         return (
             f"**Generators never heard.** Of {counted(own.n, 'clip')} from {counted(own.sources, 'AI source')}, each "
             f"held out in turn, the {results.headline.name} catches {percents(own.error.complement)}."
@@ -57,11 +57,11 @@ def _unheard(results: Results, audit: Audit) -> str:
     return "" if new else "**Generators never heard.** Every AI source in the test was also in the training."
 
 
-def _changed(results: Results, audit: Audit) -> str:
+def _changed(results: Results, robustness: Robustness) -> str:
     """Tell what is known of sound that was changed on its way."""
-    if audit.robustness is None:
+    if robustness.changes is None:
         return "**Changed sound.** How re-encoding, noise or pitch shift matter was not measured."
-    _, *changed = audit.robustness.models[results.headline.key]
+    _, *changed = robustness.changes.models[results.headline.key]
     costly = sum(line.loss.high < 0 for line in changed)
     worst = min((line.area for line in changed), key=lambda area: area.value)
     if not costly:
@@ -72,11 +72,11 @@ def _changed(results: Results, audit: Audit) -> str:
     )
 
 
-def _music_alone(results: Results, audit: Audit) -> str:
+def _music_alone(results: Results, robustness: Robustness) -> str:
     """Tell what a classifier without music reaches, or else whether the sample rates differ."""
-    if audit.shortcuts is None:
+    if robustness.shortcuts is None:
         return _native_rates(results)
-    files, heard = audit.shortcuts["files"].area, audit.shortcuts["heard"].area
+    files, heard = robustness.shortcuts["files"].area, robustness.shortcuts["heard"].area
     if max(files.low, heard.low) <= 0.5:
         return ""
     return (
@@ -143,6 +143,6 @@ def _encoder(results: Results) -> str:
     return "**Anything about the pretrained AST.** Another encoder stood in for it."
 
 
-def _proof(audit: Audit) -> str:
-    once = "one split only" if audit.seeds else "one split and one training only"
+def _proof(robustness: Robustness) -> str:
+    once = "one split only" if robustness.seeds else "one split and one training only"
     return f"**Proof.** A score about one clip is a hint, and the models saw {once}."

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboard.drawing import theme
-from dashboard.reading.results import Estimate, Model, Results
-from dashboard.reading.robustness import Audit, LeaveOut, Robustness
+from dashboard.reading.results import Measurement, Model, Results
+from dashboard.reading.robustness import ChangedSound, LeaveOut, Robustness
 from dashboard.robustness.words import errs_more, errs_more_on_new_sources
 from dashboard.sentences import auc_interval, counted
 
@@ -13,27 +13,27 @@ LEVELS = ((0.95, "very well"), (0.85, "well"), (0.7, "fairly well"), (0.5, "poor
 BROKEN = 0.5  # share of a class called wrongly from which a change defeats a threshold
 
 
-def verdict(results: Results, audit: Audit) -> str:
+def verdict(results: Results, robustness: Robustness) -> str:
     """Say at a glance how far the headline detector can be trusted: on what it knows, and beyond."""
     model = results.headline
     low = model.scores["roc_auc"].low
     level = next((word for least, word in LEVELS if low > least), "no better than a coin")
     return (
-        f"The {model.name} tells AI from human {level} on known sources, {_on_new_sources(audit, model)} on new "
-        f"ones, and {_on_changed_sound(audit, model)} changed sound."
+        f"The {model.name} tells AI from human {level} on known sources, {_on_new_sources(robustness, model)} on new "
+        f"ones, and {_on_changed_sound(robustness, model)} changed sound."
     )
 
 
-def _on_new_sources(audit: Audit, model: Model) -> str:
-    if audit.leave_out is None:
+def _on_new_sources(robustness: Robustness, model: Model) -> str:
+    if robustness.leave_out is None:
         return "untested"
-    return "worse" if errs_more_on_new_sources(audit.leave_out, model) else "without clear loss"
+    return "worse" if errs_more_on_new_sources(robustness.leave_out, model) else "without clear loss"
 
 
-def _on_changed_sound(audit: Audit, model: Model) -> str:
-    if audit.robustness is None:
+def _on_changed_sound(robustness: Robustness, model: Model) -> str:
+    if robustness.changes is None:
         return "is untested on"
-    clean, *changed = audit.robustness.models[model.key]
+    clean, *changed = robustness.changes.models[model.key]
     if any(max(line.missed.low, line.called_ai.low) >= BROKEN for line in changed):
         return "fails on some"
     if any(line.loss.high < 0 or errs_more(line, clean) for line in changed):
@@ -46,24 +46,24 @@ class Card:
     """The headline detector's figures under one condition. Texts are Markdown."""
 
     tested: str  # on how much
-    shares: Mapping[str, Estimate]  # by what they are shares of
+    shares: Mapping[str, Measurement]  # by what they are shares of
     area: str
 
 
-CARDS = {  # by the part of the audit they come from
+CARDS = {  # by the part of the robustness they come from
     "": "New songs from sources it knows",
     "leave_out": "Sources it never heard",
     "robustness": "Changed sound, at worst",
 }
 
 
-def cards(results: Results, audit: Audit) -> dict[str, Card | None]:
+def cards(results: Results, robustness: Robustness) -> dict[str, Card | None]:
     """Return the same figures where the headline detector is at home and where it is not; None: not measured."""
     model = results.headline
     return {
         "": _at_home(results),
-        "leave_out": _away(audit.leave_out, model) if audit.leave_out else None,
-        "robustness": _at_worst(audit.robustness, model) if audit.robustness else None,
+        "leave_out": _away(robustness.leave_out, model) if robustness.leave_out else None,
+        "robustness": _at_worst(robustness.changes, model) if robustness.changes else None,
     }
 
 
@@ -89,7 +89,7 @@ def _away(found: LeaveOut, model: Model) -> Card:
     )
 
 
-def _at_worst(found: Robustness, model: Model) -> Card:
+def _at_worst(found: ChangedSound, model: Model) -> Card:
     _, *changed = found.models[model.key]
     caught = min((line.missed.complement for line in changed), key=lambda share: share.value)
     accused = max((line.called_ai for line in changed), key=lambda share: share.value)
@@ -101,6 +101,6 @@ def _at_worst(found: Robustness, model: Model) -> Card:
     )
 
 
-def _shares(caught: Estimate | None, accused: Estimate | None) -> dict[str, Estimate]:
+def _shares(caught: Measurement | None, accused: Measurement | None) -> dict[str, Measurement]:
     shares = {f"{theme.MARKS['ai']} AI caught": caught, f"{theme.MARKS['human']} Human called AI": accused}
     return {title: share for title, share in shares.items() if share}

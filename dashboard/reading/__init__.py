@@ -3,7 +3,7 @@
 runs            `runs`, `phases`: which runs there are, and how far they are
 results         `Results`: results.json, typed
 detectors       every detector's figures in full, and its training's history
-robustness      `Audit`: shortcuts, changed sound, held-out sources, seeds
+robustness      `Robustness`: shortcuts, changed sound, held-out sources, seeds
 attention       `Attention`: fusion weights and what removing a branch does
 attention_maps  `Maps`: where the transformer looked
 clips           one row per clip, with every detector's probability

@@ -58,7 +58,7 @@ class Annotation:
         return not (self.tags or self.note)
 
 
-def read(file: Path) -> tuple[Annotation, ...]:
+def read_annotations(file: Path) -> tuple[Annotation, ...]:
     """Return what is current, oldest first; nothing where nothing was ever saved.
 
     Raises

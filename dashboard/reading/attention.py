@@ -18,7 +18,7 @@ from core import storage
 from core.artifacts import LABELS, SPLITS, Run
 from core.errors import ArtifactError
 from dashboard.reading import runs
-from dashboard.reading.results import Estimate, Model, number, text
+from dashboard.reading.results import Measurement, Model, number, text
 
 BRANCHES = {"autoencoder": "autoencoder", "transformer": "transformer", "fine_spectrum": "fine spectrum"}
 FUSIONS = {"hybrid": ("autoencoder", "transformer"), "three_way": ("autoencoder", "transformer", "fine_spectrum")}
@@ -32,7 +32,7 @@ DRAWS = 500  # of songs, for the interval of a rank correlation
 class Weight:
     """A branch's mean fusion weight over the test clips of one class, with its interval over songs."""
 
-    mean: Estimate
+    mean: Measurement
     n: int  # clips
     songs: int
 
@@ -41,8 +41,8 @@ class Weight:
 class Removal:
     """What a fusion does on the test clips when one branch says the same of every clip, its threshold as it is."""
 
-    auc: Estimate
-    recall: Mapping[str, Estimate]  # by label
+    auc: Measurement
+    recall: Mapping[str, Measurement]  # by label
     wrong: Mapping[str, int]  # clips of a label that are called the other
     clips: Mapping[str, int]
     verdicts_changed: int
@@ -83,7 +83,7 @@ class Attention:
 class Correlation:
     """Spearman's rank correlation of n clips, with its interval over songs."""
 
-    rho: Estimate
+    rho: Measurement
     n: int
     songs: int
 
@@ -91,7 +91,7 @@ class Correlation:
 # What the evaluation says
 
 
-def read(run: Run) -> Attention:
+def read_attention(run: Run) -> Attention:
     """Return what results.json says about attention.
 
     Raises
@@ -136,14 +136,14 @@ def _against(value: Mapping[str, Any]) -> Against:
 
 
 def _weight(value: Mapping[str, Any]) -> Weight:
-    mean = Estimate(*(number(value[name]) for name in ("mean", "low", "high")))
+    mean = Measurement(*(number(value[name]) for name in ("mean", "low", "high")))
     return Weight(mean, int(number(value["n"])), int(number(value["songs"])))
 
 
 def _removal(value: Mapping[str, Any]) -> Removal:
     (tn, fp), (fn, tp) = ((int(number(n)) for n in row) for row in value["confusion"])
     estimates = {
-        name: Estimate(number(value[name]), *(number(end) for end in value["intervals"][name]))
+        name: Measurement(number(value[name]), *(number(end) for end in value["intervals"][name]))
         for name in ("roc_auc", "recall_human", "recall_ai")
     }
     return Removal(
@@ -158,8 +158,8 @@ def _removal(value: Mapping[str, Any]) -> Removal:
 # Clip by clip
 
 
-def table(run: Run, clips: pd.DataFrame, fusion: str) -> pd.DataFrame:
-    """Return the clips with what a fusion made of their branches; `clips` as `clips.table` makes it.
+def with_branches(run: Run, clips: pd.DataFrame, fusion: str) -> pd.DataFrame:
+    """Return the clips with what a fusion made of their branches; `clips` as `read_clip_table` makes it.
 
     For each branch: weight_NAME; p_without_NAME, the score when the training clips' mean takes its place; change_NAME,
     by how much that moves the log-odds of AI; furthest, the branch that moves them furthest; and most, that with the
@@ -270,7 +270,7 @@ def _correlation(weights: storage.Array, moved: storage.Array, song: storage.Arr
         chosen = np.concatenate([rows[number] for number in rng.integers(0, len(rows), len(rows))])
         drawn.append(spearman(weights[chosen], moved[chosen]))
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Correlation(Estimate(rho, float(low), float(high)), len(weights), len(rows))
+    return Correlation(Measurement(rho, float(low), float(high)), len(weights), len(rows))
 
 
 def spearman(a: storage.Array, b: storage.Array) -> float:

@@ -15,7 +15,7 @@ from core import storage
 from core.artifacts import Run
 from core.errors import ArtifactError
 from core.storage import Array
-from dashboard.reading.results import Encoder
+from dashboard.reading.results import UsedEncoder
 
 METHODS = {"rollout": "All layers (rollout)", "last_layer": "Last layer"}
 SCALES = {"clip": "This clip", "common": "All clips"}
@@ -46,7 +46,7 @@ class MeanMaps:
 
 
 @dataclass(frozen=True)
-class Scale:
+class MapScale:
     """Ends of the colour scale, and the largest values of the lanes over time and frequency; 1 is the even share."""
 
     low: float
@@ -65,7 +65,7 @@ class Stretch:
     even: float  # what it would have got from an encoder that looks everywhere alike
 
 
-def read(run: Run, method: str) -> Maps | None:
+def read_maps(run: Run, method: str) -> Maps | None:
     """Return the maps of a method, or None when they have not been made.
 
     Raises
@@ -106,7 +106,7 @@ def times_even(share: Array) -> Array:
     return found
 
 
-def scaled(maps: Maps, own: Array, scale: str) -> Scale:
+def scaled(maps: Maps, own: Array, scale: str) -> MapScale:
     """Return what the colours and the lanes of a clip's map reach to: this clip's largest values, or those of all.
 
     Of all clips, one patch in 200 lies beyond the colours: a few glaring ones would leave the others without any.
@@ -116,7 +116,7 @@ def scaled(maps: Maps, own: Array, scale: str) -> Scale:
         low, high = 0.0, float(np.quantile(every, COMMON))
     else:
         every, low, high = own[None], float(own.min()), float(own.max())
-    return Scale(low, high, float(every.mean(axis=1).max()), float(every.mean(axis=2).max()))
+    return MapScale(low, high, float(every.mean(axis=1).max()), float(every.mean(axis=2).max()))
 
 
 def edges(centres: Array) -> Array:
@@ -200,7 +200,7 @@ def made_for(maps: Maps, clips: pd.DataFrame) -> str:
     return f"Maps were made for {len(own):,} of {len(clips):,} clips, test clips first ({counts})."
 
 
-def by_whom(encoder: Encoder) -> str:
+def by_whom(encoder: UsedEncoder) -> str:
     """Say whose attention it is, as plain text."""
     if encoder.kind == "ast-pretrained":
         return f"Attention of: {encoder.description} ({encoder.name}), {encoder.mode}."

@@ -18,7 +18,7 @@ from dashboard.reading.results import Model
 FACTS = ("song", "source", "split", "native_rate", "seconds", "format", "warnings")
 
 
-def table(run: Run) -> pd.DataFrame:
+def read_clip_table(run: Run) -> pd.DataFrame:
     """Return the clips in the row order of clips.csv, which is that of every array.
 
     Columns: row (its number), path, label (`human` or `ai`), song, source, split, native_rate (Hz), seconds, format,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.artifacts import DETECTORS, Run
 from core.errors import ArtifactError, printable
-from dashboard.reading.results import Estimate, count, estimate, number
+from dashboard.reading.results import Measurement, count, estimate, number
 
 SPLITS = ("test", "val")
 CURVES = {"train_loss": "loss", "val_loss": "loss", "train_accuracy": "accuracy", "val_accuracy": "accuracy"}
@@ -31,10 +31,10 @@ TRAININGS = {
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """First detector minus second on the same clips, and how often chance alone would do as much."""
 
-    value: Estimate
+    value: Measurement
     p_value: float  # two-sided
 
 
@@ -46,8 +46,8 @@ class Pair:
     second: str
     n: int
     songs: int
-    area: Difference
-    accuracy: Difference
+    area: PairedDifference
+    accuracy: PairedDifference
 
     def seen_from(self, key: str) -> "Pair":
         """Return the pair with `key` as the first."""
@@ -57,11 +57,11 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class SongScores:
+class WholeSongs:
     """A detector's figures over whole songs, each with one score."""
 
     n: int  # songs
-    scores: Mapping[str, Estimate]
+    scores: Mapping[str, Measurement]
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Bin:
 
     n: int
     mean: float  # score
-    ai: Estimate  # share
+    ai: Measurement  # share
 
 
 @dataclass(frozen=True)
-class Band:
+class UndecidedBand:
     """Scores without a verdict, chosen on validation, and what that leaves undecided on test."""
 
     low: float  # below it: human
@@ -82,8 +82,8 @@ class Band:
     n: int
     inside: int
     errors: int
-    coverage: Estimate
-    error: Estimate
+    coverage: Measurement
+    error: Measurement
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,15 @@ class Calibration:
     temperature: float
     ece: Mapping[str, float]  # `before`, `after`
     bins: Mapping[str, tuple[Bin, ...]]
-    band: Band
+    band: UndecidedBand
 
 
 @dataclass(frozen=True)
 class Detail:
     """One detector in full."""
 
-    areas: Mapping[str, Estimate]  # AUC by split
-    songs: SongScores
+    areas: Mapping[str, Measurement]  # AUC by split
+    songs: WholeSongs
     calibration: Calibration
 
 
@@ -119,7 +119,7 @@ class ModelResults:
         return [pair.seen_from(key) for pair in self.pairs if key in (pair.first, pair.second)]
 
 
-def read(run: Run) -> ModelResults:
+def read_detectors(run: Run) -> ModelResults:
     """Read what a run's results say of each detector.
 
     Raises
@@ -151,10 +151,10 @@ def _detail(value: Mapping[str, Any]) -> Detail:
     areas = {split: _with_interval(value[split], "roc_auc") for split in SPLITS}
     songs = value["songs"]
     scores = {name: _with_interval(songs, name) for name in songs["intervals"]}
-    return Detail(areas, SongScores(count(songs["n"]), scores), _calibration(value["calibration"]))
+    return Detail(areas, WholeSongs(count(songs["n"]), scores), _calibration(value["calibration"]))
 
 
-def _with_interval(value: Mapping[str, Any], name: str) -> Estimate:
+def _with_interval(value: Mapping[str, Any], name: str) -> Measurement:
     return estimate(value[name], value["intervals"][name])
 
 
@@ -174,8 +174,8 @@ def _bin(value: Mapping[str, Any]) -> Bin:
     return Bin(count(value["n"]), number(value["mean_probability"]), share)
 
 
-def _band(band: Mapping[str, Any], found: Mapping[str, Any]) -> Band:
-    return Band(
+def _band(band: Mapping[str, Any], found: Mapping[str, Any]) -> UndecidedBand:
+    return UndecidedBand(
         low=number(band["low"]),
         high=number(band["high"]),
         n=count(found["n"]),
@@ -193,13 +193,13 @@ def _pair(first: str, second: str, value: Mapping[str, Any]) -> Pair:
     return Pair(first, second, *sizes, *(_difference(value[name]) for name in ("roc_auc", "accuracy")))
 
 
-def _difference(value: Mapping[str, Any]) -> Difference:
-    return Difference(estimate(value["value"], (value["low"], value["high"])), number(value["p_value"]))
+def _difference(value: Mapping[str, Any]) -> PairedDifference:
+    return PairedDifference(estimate(value["value"], (value["low"], value["high"])), number(value["p_value"]))
 
 
-def _turned(found: Difference) -> Difference:
+def _turned(found: PairedDifference) -> PairedDifference:
     value = found.value
-    return Difference(Estimate(-value.value, -value.high, -value.low), found.p_value)
+    return PairedDifference(Measurement(-value.value, -value.high, -value.low), found.p_value)
 
 
 # Training

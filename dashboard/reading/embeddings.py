@@ -49,7 +49,7 @@ class Agreement:
 # Reading
 
 
-def read(run: Run, n: int) -> EmbeddingMap:
+def read_map(run: Run, n: int) -> EmbeddingMap:
     """Read the map of a run with `n` clips.
 
     Raises

@@ -12,7 +12,7 @@ from core.artifacts import DETECTORS, LABELS, SPLITS
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Measurement:
     """A share in [0, 1] with its interval over songs."""
 
     value: float
@@ -20,9 +20,9 @@ class Estimate:
     high: float
 
     @property
-    def complement(self) -> "Estimate":
+    def complement(self) -> "Measurement":
         """What is left to one, with its interval."""
-        return Estimate(1 - self.value, 1 - self.high, 1 - self.low)
+        return Measurement(1 - self.value, 1 - self.high, 1 - self.low)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Model:
     val_auc: float
     threshold: float  # from this score on a clip is called AI; chosen on validation
     addition: bool  # beyond the prescribed four
-    scores: Mapping[str, Estimate]  # by core.metrics.scores' field name, such as `roc_auc`
+    scores: Mapping[str, Measurement]  # by core.metrics.scores' field name, such as `roc_auc`
     confusion: tuple[tuple[int, int], tuple[int, int]]  # ((tn, fp), (fn, tp))
 
     @property
@@ -83,7 +83,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class UsedEncoder:
     """What made the transformer embeddings. `reason`: why it is not what was asked for, if it is not."""
 
     kind: str
@@ -110,7 +110,7 @@ class Results:
     sources: tuple[SourceRecall, ...]
     skipped: Mapping[str, int]  # by reason
     native_rates: Mapping[str, tuple[int, ...]]  # Hz, by label
-    encoder: Encoder
+    encoder: UsedEncoder
 
     @property
     def headline(self) -> Model:
@@ -148,7 +148,7 @@ def parse(value: Mapping[str, Any], seconds: float) -> Results:
         sources=tuple(_source(source) for source in value["sources"]),
         skipped={text(reason): count(n) for reason, n in data["skipped"].items()},
         native_rates={label: tuple(count(rate) for rate in data["native_rates"][label]) for label in LABELS},
-        encoder=Encoder(*(text(encoder[name]) for name in ("kind", "name", "description", "reason", "mode"))),
+        encoder=UsedEncoder(*(text(encoder[name]) for name in ("kind", "name", "description", "reason", "mode"))),
     )
 
 
@@ -175,10 +175,10 @@ def _model(key: str, value: Mapping[str, Any]) -> Model:
     )
 
 
-def estimate(value: object, interval: tuple[object, object]) -> Estimate:
+def estimate(value: object, interval: tuple[object, object]) -> Measurement:
     """Return a number with its interval, or raise ValueError or TypeError."""
     low, high = interval
-    return Estimate(number(value), number(low), number(high))
+    return Measurement(number(value), number(low), number(high))
 
 
 def _comparison(value: Mapping[str, Any]) -> Comparison:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from core.artifacts import DETECTORS, LABELS, Run
 from core.errors import ArtifactError
 from dashboard.reading import runs
-from dashboard.reading.results import Estimate, count, estimate, number, text
+from dashboard.reading.results import Measurement, count, estimate, number, text
 
 T = TypeVar("T")
 
@@ -35,24 +35,24 @@ class Shortcut:
 
     n: int  # clips
     songs: int
-    area: Estimate
+    area: Measurement
     facts: tuple[Fact, ...]  # the one that goes furthest on the test clips first
-    gains: Mapping[str, Estimate]  # by detector: its AUC minus the classifier's
+    gains: Mapping[str, Measurement]  # by detector: its AUC minus the classifier's
     advice: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Line:
+class ChangeScores:
     """One detector's figures on clips changed in one way, at its own threshold."""
 
-    area: Estimate
-    called_ai: Estimate  # share of human clips
-    missed: Estimate  # share of AI clips
-    loss: Estimate  # AUC minus that on the clean clips
+    area: Measurement
+    called_ai: Measurement  # share of human clips
+    missed: Measurement  # share of AI clips
+    loss: Measurement  # AUC minus that on the clean clips
 
 
 @dataclass(frozen=True)
-class Robustness:
+class ChangedSound:
     """Every detector after every change; the first line is of the clean clips."""
 
     n: int
@@ -60,30 +60,30 @@ class Robustness:
     clips: Mapping[str, int]  # by label
     names: tuple[str, ...]  # of the changes, with their strength
     kinds: tuple[str, ...]
-    models: Mapping[str, tuple[Line, ...]]
+    models: Mapping[str, tuple[ChangeScores, ...]]
 
 
 @dataclass(frozen=True)
-class Unheard:
+class HeldOutScores:
     """One detector on a source that it never heard."""
 
-    area: Estimate  # against test clips of the other class
-    right: Estimate  # share of clips called rightly, at the threshold of its own validation clips
+    area: Measurement  # against test clips of the other class
+    right: Measurement  # share of clips called rightly, at the threshold of its own validation clips
 
-    def called_ai(self, label: str) -> Estimate:
+    def called_ai(self, label: str) -> Measurement:
         """Share of the clips called AI: what is caught of an AI source, and accused of a human one."""
         return self.right if label == "ai" else self.right.complement
 
 
 @dataclass(frozen=True)
-class Source:
+class HeldOutSource:
     """A source that was taken out of the training, and what each detector makes of it."""
 
     label: str
     name: str
     n: int
     songs: int
-    models: Mapping[str, Unheard]
+    models: Mapping[str, HeldOutScores]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Pooled:
     sources: int
     n: int
     songs: int
-    error: Estimate
+    error: Measurement
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ class LeaveOut:
     """Every source held out in turn."""
 
     share: float  # of the long schedules
-    sources: tuple[Source, ...]
+    sources: tuple[HeldOutSource, ...]
     models: Mapping[str, Overall]
 
-    def of(self, label: str) -> list[Source]:
+    def of(self, label: str) -> list[HeldOutSource]:
         """Return the sources of a class."""
         return [source for source in self.sources if source.label == label]
 
@@ -147,11 +147,11 @@ class Seeds:
 
 
 @dataclass(frozen=True)
-class Audit:
+class Robustness:
     """All of it, and what may be said after it. Sentences hold the user's own words: show them as plain text."""
 
     shortcuts: Mapping[str, Shortcut] | None  # by KNOWLEDGE
-    robustness: Robustness | None
+    changes: ChangedSound | None
     leave_out: LeaveOut | None
     seeds: Seeds | None
     copies: int  # degraded versions of each clip that the detectors were trained on
@@ -159,7 +159,7 @@ class Audit:
     may_not: tuple[str, ...]
 
 
-def read(run: Run) -> Audit:
+def read_robustness(run: Run) -> Robustness:
     """Read what a run's results say beyond the test split.
 
     Raises
@@ -170,7 +170,7 @@ def read(run: Run) -> Audit:
 
 
 @lru_cache(maxsize=4)
-def _read(folder: Path, changed: runs.Stamp) -> Audit:
+def _read(folder: Path, changed: runs.Stamp) -> Robustness:
     run = Run(folder)
     try:
         value = run.read_results()
@@ -181,16 +181,16 @@ def _read(folder: Path, changed: runs.Stamp) -> Audit:
         raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
 
 
-def parse(value: Mapping[str, Any]) -> Audit:
+def parse(value: Mapping[str, Any]) -> Robustness:
     """Return the audit's parts of results.json.
 
     Raises
     ------
     KeyError, TypeError, ValueError, AttributeError : something is missing or is not what it should be.
     """
-    return Audit(
+    return Robustness(
         shortcuts=_if_made(value["shortcuts"], _shortcuts),
-        robustness=_if_made(value["robustness"], _robustness),
+        changes=_if_made(value["robustness"], _changes),
         leave_out=_if_made(value["leave_out"], _leave_out),
         seeds=_if_made(value["seeds"], _seeds),
         copies=count(value["degraded_copies"]),
@@ -223,18 +223,18 @@ def _shortcut(value: Mapping[str, Any]) -> Shortcut:
     )
 
 
-def _robustness(value: Mapping[str, Any]) -> Robustness:
+def _changes(value: Mapping[str, Any]) -> ChangedSound:
     names, kinds = _texts(value["transforms"]), _texts(value["kinds"])
     models = {key: tuple(_line(line) for line in value["models"][key]) for key in DETECTORS}
     if len(names) < 2 or {len(names)} != {len(kinds), *map(len, models.values())}:
         raise ValueError("not one line per change")
     clips = {label: count(value["clips"][label]) for label in LABELS}
-    return Robustness(count(value["n"]), count(value["songs"]), clips, names, kinds, models)
+    return ChangedSound(count(value["n"]), count(value["songs"]), clips, names, kinds, models)
 
 
-def _line(value: Mapping[str, Any]) -> Line:
+def _line(value: Mapping[str, Any]) -> ChangeScores:
     names = ("auc", "false_positive_rate", "false_negative_rate", "auc_change")
-    return Line(*(estimate(value[name], value[f"{name.removesuffix('_rate')}_interval"]) for name in names))
+    return ChangeScores(*(estimate(value[name], value[f"{name.removesuffix('_rate')}_interval"]) for name in names))
 
 
 def _leave_out(value: Mapping[str, Any]) -> LeaveOut:
@@ -245,8 +245,8 @@ def _leave_out(value: Mapping[str, Any]) -> LeaveOut:
     )
 
 
-def _held_out(value: Mapping[str, Any]) -> Source:
-    return Source(
+def _held_out(value: Mapping[str, Any]) -> HeldOutSource:
+    return HeldOutSource(
         label=LABELS[LABELS.index(value["label"])],
         name=text(value["source"]),
         n=count(value["n"]),
@@ -255,8 +255,10 @@ def _held_out(value: Mapping[str, Any]) -> Source:
     )
 
 
-def _unheard(value: Mapping[str, Any]) -> Unheard:
-    return Unheard(estimate(value["auc"], value["auc_interval"]), estimate(value["recall"], value["recall_interval"]))
+def _unheard(value: Mapping[str, Any]) -> HeldOutScores:
+    return HeldOutScores(
+        estimate(value["auc"], value["auc_interval"]), estimate(value["recall"], value["recall_interval"])
+    )
 
 
 def _overall(value: Mapping[str, Any]) -> Overall:

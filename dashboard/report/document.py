@@ -22,8 +22,10 @@ from dashboard import sentences
 from dashboard.drawing import pictures, theme
 from dashboard.overview import limits as overview_limits
 from dashboard.overview import words as overview_words
-from dashboard.reading import clips, robustness, runs
+from dashboard.reading import runs
+from dashboard.reading.clips import read_clip_table
 from dashboard.reading.results import Results
+from dashboard.reading.robustness import read_robustness
 from dashboard.report import examples as report_examples
 from dashboard.report import media, tables
 from dashboard.report.prose import html_of, marked
@@ -71,7 +73,7 @@ def file_name(run: Run, today: datetime) -> str:
 def contents(run: Run, options: Options) -> str:
     """Say how many figures and examples a report holds, and about how large it gets."""
     figures = [run.figure(name) for name in _figures(options) if run.figure(name).exists()]
-    examples = report_examples.choose(clips.table(run), runs.results(run).headline) if _examples(options) else []
+    examples = report_examples.choose(read_clip_table(run), runs.results(run).headline) if _examples(options) else []
     seconds = run.read_description()[1].audio.seconds if options.sound else 0.0
     size = FIRST_PAGE + sum(FIGURE_SHARE * path.stat().st_size for path in figures)
     size += len(examples) * (PICTURE_BYTES + media.sound_bytes(seconds))
@@ -131,18 +133,18 @@ def _environment() -> Environment:
 def _context(run: Run, results: Results, options: Options) -> dict[str, Any]:
     """Return everything the template needs but pictures and sound."""
     _, config, _ = run.read_description()
-    audit = robustness.read(run)
+    robustness = read_robustness(run)
     return {
         "run": run,
         "results": results,
         "best": results.headline,
-        "audit": audit,
+        "robustness": robustness,
         "raw": _untyped(run, results),
         "config": config,
         "outdated": runs.is_outdated(run),
         "phases": runs.phases(run),
         "sections": {name: title for name, title in SECTIONS.items() if name in options.sections},
-        "limits": overview_limits.limits(results, audit),
+        "limits": overview_limits.limits(results, robustness),
         "with_sound": options.sound,
         "rule": report_examples.RULE,
         "sound_seconds": media.SOUND_SECONDS,

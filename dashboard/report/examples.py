@@ -12,6 +12,7 @@ from core.errors import ArtifactError, printable
 from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
 from dashboard.reading import clips, sound
+from dashboard.reading.clips import read_clip_table
 from dashboard.reading.results import Model, Results
 from dashboard.report import media
 
@@ -25,7 +26,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Choice:
-    """A clip to listen to: its row of `clips.table`, and of which kind it is."""
+    """A clip to listen to: its row of `read_clip_table`, and of which kind it is."""
 
     clip: pd.Series
     kind: str
@@ -72,7 +73,7 @@ def _of_kind(ranked: pd.DataFrame, kind: str, model: Model) -> pd.DataFrame:
 def show(run: Run, results: Results, *, with_sound: bool) -> Iterator[Example]:
     """Yield the examples of the headline detector with its scores, picture and sound."""
     _, config, _ = run.read_description()
-    for choice in choose(clips.table(run), results.headline):
+    for choice in choose(read_clip_table(run), results.headline):
         heard, note = _sound(run, choice, config) if with_sound else ("", "")
         yield Example(
             _title(choice),

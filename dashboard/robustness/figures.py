@@ -6,10 +6,9 @@ from typing import Any
 from core.artifacts import CHANGE_NAMES
 from core.errors import printable
 from dashboard.drawing import theme
-from dashboard.drawing.rows import Chart, Line, Mark, Row, class_mark, mark, start
-from dashboard.reading.results import Estimate, Model
-from dashboard.reading.robustness import Fact, Robustness, Seeds, Source
-from dashboard.reading.robustness import Line as Change
+from dashboard.drawing.row_charts import Chart, Line, Mark, Row, class_mark, mark, start
+from dashboard.reading.results import Measurement, Model
+from dashboard.reading.robustness import ChangedSound, ChangeScores, Fact, HeldOutSource, Seeds
 from dashboard.robustness.words import AREA
 
 NAME = 24  # letters of a source beside its row
@@ -19,7 +18,7 @@ DASHED = "dashed"
 OTHERS: Mapping[str, Any] = {"symbol": "circle", "filled": False, "size": 7}
 
 
-def shortcut_chart(models: Sequence[Model], chosen: Model, without_music: Mapping[str, Estimate]) -> Chart:
+def shortcut_chart(models: Sequence[Model], chosen: Model, without_music: Mapping[str, Measurement]) -> Chart:
     """Draw every detector's AUC and, below, that of classifiers that hear no music.
 
     Parameters
@@ -53,7 +52,7 @@ def _fact(fact: Fact, of: str, symbol: str) -> Mark:
     return Mark(at=fact.test_auc, says=says, symbol=symbol, size=9)
 
 
-def source_chart(sources: Sequence[Source], models: Sequence[Model], chosen: Model, measure: str) -> Chart:
+def source_chart(sources: Sequence[HeldOutSource], models: Sequence[Model], chosen: Model, measure: str) -> Chart:
     """Draw what becomes of sources of one class that were never heard, one row each; the chosen detector has whiskers.
 
     The dashed line is the same figure on sources that it knows.
@@ -72,7 +71,9 @@ def source_chart(sources: Sequence[Source], models: Sequence[Model], chosen: Mod
     return _on_axis(rows, measure, (known,), 40)
 
 
-def _compared(found: Mapping[str, Estimate], chosen: Model, measure: str, look: Mapping[str, Any]) -> tuple[Mark, ...]:
+def _compared(
+    found: Mapping[str, Measurement], chosen: Model, measure: str, look: Mapping[str, Any]
+) -> tuple[Mark, ...]:
     """Return every detector's figure, by its name, as a small mark, and over them the chosen one's with whiskers."""
     form = ".2f" if measure == AREA else ".0%"
     others = [
@@ -90,19 +91,19 @@ def _on_axis(rows: tuple[Row, ...], measure: str, lines: tuple[Line, ...], heigh
     return Chart(rows=rows, low=-0.02, lines=lines, height=height, percent=True)
 
 
-def _measured(source: Source, model: Model, measure: str) -> Estimate:
+def _measured(source: HeldOutSource, model: Model, measure: str) -> Measurement:
     own = source.models[model.key]
     return own.area if measure == AREA else own.called_ai(source.label)
 
 
-def _known(model: Model, label: str, measure: str) -> Estimate:
+def _known(model: Model, label: str, measure: str) -> Measurement:
     if measure == AREA:
         return model.scores["roc_auc"]
     right = model.scores[f"recall_{label}"]
     return right if label == "ai" else right.complement
 
 
-def halves(found: Robustness) -> list[list[int]]:
+def halves(found: ChangedSound) -> list[list[int]]:
     """Return the lines of all changes in two lists of about the same length, kinds kept together."""
     changed = range(1, len(found.names))
     first = [n for n in changed if found.kinds.index(found.kinds[n]) <= len(found.names) // 2]
@@ -110,7 +111,7 @@ def halves(found: Robustness) -> list[list[int]]:
 
 
 def change_chart(
-    found: Robustness, lines: Sequence[int], models: Sequence[Model], chosen: Model, measure: str
+    found: ChangedSound, lines: Sequence[int], models: Sequence[Model], chosen: Model, measure: str
 ) -> Chart:
     """Draw what changes to the sound do to a detector, one row per strength under the kind's name.
 
@@ -134,13 +135,13 @@ def change_chart(
     return _on_axis(rows, measure, (Line(clean.area.value, theme.ACCENT, DASHED),), DENSE, lowest)
 
 
-def _errors(own: Change, name: str) -> tuple[Mark, ...]:
+def _errors(own: ChangeScores, name: str) -> tuple[Mark, ...]:
     """Return both error rates of a detector after a change."""
     shown = (("human", own.called_ai, "human called AI"), ("ai", own.missed, "AI missed"))
     return tuple(class_mark(share, label, f"{name}, {said}", 9) for label, share, said in shown)
 
 
-def _by_kind(found: Robustness, lines: Sequence[int], marks: Callable[[int], tuple[Mark, ...]]) -> tuple[Row, ...]:
+def _by_kind(found: ChangedSound, lines: Sequence[int], marks: Callable[[int], tuple[Mark, ...]]) -> tuple[Row, ...]:
     """Return a row per change, kinds as headings over their strengths."""
     rows: list[Row] = []
     for n in lines:

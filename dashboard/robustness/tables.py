@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import printable
 from dashboard.drawing import theme
-from dashboard.reading.results import Estimate, Model, Results
-from dashboard.reading.robustness import Audit, Fact, LeaveOut, Line, Robustness, Source, Spread
+from dashboard.reading.results import Measurement, Model, Results
+from dashboard.reading.robustness import ChangedSound, ChangeScores, Fact, HeldOutSource, LeaveOut, Robustness, Spread
 from dashboard.robustness.words import AREA, KNOWN, of
 from dashboard.sentences import chart_alt, decimals, percent, percents
 
 # Shortcuts
 
 
-def shortcut_rows(audit: Audit, results: Results) -> list[dict[str, str]]:
+def shortcut_rows(robustness: Robustness, results: Results) -> list[dict[str, str]]:
     """Return every detector's AUC and how far it is above the classifiers without music; those come last."""
-    found = audit.shortcuts or {}
+    found = robustness.shortcuts or {}
     gains = {kind: f"Above {KNOWN[kind]}" for kind in found}
     rows = [
         {"": model.name, "AUC": decimals(model.scores["roc_auc"])}
@@ -30,9 +30,9 @@ def shortcut_rows(audit: Audit, results: Results) -> list[dict[str, str]]:
     ]
 
 
-def fact_rows(audit: Audit) -> list[dict[str, str]]:
+def fact_rows(robustness: Robustness) -> list[dict[str, str]]:
     """Return every fact's AUC on validation and test, of the files and of the sound given to the detectors."""
-    facts = {kind: {fact.title: fact for fact in found.facts} for kind, found in (audit.shortcuts or {}).items()}
+    facts = {kind: {fact.title: fact for fact in found.facts} for kind, found in (robustness.shortcuts or {}).items()}
     titles = dict.fromkeys(title for known in facts.values() for title in known)
     return [
         {"Fact": printable(title)}
@@ -49,7 +49,7 @@ def _fact_cell(fact: Fact | None, field: str) -> str:
     return "–" if fact is None else f"{getattr(fact, field):.2f}"
 
 
-def shortcut_alt(results: Results, without_music: Mapping[str, Estimate]) -> str:
+def shortcut_alt(results: Results, without_music: Mapping[str, Measurement]) -> str:
     """Say what the chart of AUCs with and without music shows."""
     values = ", ".join(f"{title} {of(area)}" for title, area in without_music.items())
     return f"{chart_alt(results, 'roc_auc', 'AUC')}. Without music: {values}"
@@ -65,7 +65,7 @@ def fact_alt(files: Sequence[Fact], heard: Sequence[Fact]) -> str:
 # Sources never heard
 
 
-def ranked(sources: Sequence[Source], model: Model, measure: str) -> list[Source]:
+def ranked(sources: Sequence[HeldOutSource], model: Model, measure: str) -> list[HeldOutSource]:
     """Return sources with the ones a detector finds hardest first."""
     own = {source.name: source.models[model.key] for source in sources}
     return sorted(sources, key=lambda s: (own[s.name].area if measure == AREA else own[s.name].right).value)
@@ -76,7 +76,7 @@ def source_rows(found: LeaveOut, models: Sequence[Model], measure: str) -> list[
     return [
         {
             "Class": f"{theme.SIGNS[source.label]} {theme.NAMES[source.label]}",
-            "Source": printable(source.name),
+            "HeldOutSource": printable(source.name),
             "Clips": f"{source.n:,}",
             "Songs": f"{source.songs:,}",
         }
@@ -85,7 +85,7 @@ def source_rows(found: LeaveOut, models: Sequence[Model], measure: str) -> list[
     ]
 
 
-def source_alt(sources: Sequence[Source], model: Model, measure: str) -> str:
+def source_alt(sources: Sequence[HeldOutSource], model: Model, measure: str) -> str:
     """Say what the chart of one class's sources shows."""
     kind = theme.NAMES[sources[0].label]
     what = "AUC" if measure == AREA else "share of clips called AI"
@@ -93,7 +93,7 @@ def source_alt(sources: Sequence[Source], model: Model, measure: str) -> str:
     return f"{kind} sources never heard, {what} by the {model.name}, with intervals: {values}"
 
 
-def _source_cell(source: Source, model: Model, measure: str) -> str:
+def _source_cell(source: HeldOutSource, model: Model, measure: str) -> str:
     own = source.models[model.key]
     return of(own.area) if measure == AREA else percents(own.called_ai(source.label))
 
@@ -101,12 +101,12 @@ def _source_cell(source: Source, model: Model, measure: str) -> str:
 # Changed sound
 
 
-def detector_rows(found: Robustness, models: Sequence[Model]) -> list[dict[str, str]]:
+def detector_rows(found: ChangedSound, models: Sequence[Model]) -> list[dict[str, str]]:
     """Return one row per detector: what the changes cost it; plain text."""
     return [_detector_row(found, model) for model in models]
 
 
-def _detector_row(found: Robustness, model: Model) -> dict[str, str]:
+def _detector_row(found: ChangedSound, model: Model) -> dict[str, str]:
     clean, *changed = found.models[model.key]
     worst = min(changed, key=lambda line: line.area.value)
     called, missed = (max(getattr(line, field).value for line in changed) for field in ("called_ai", "missed"))
@@ -120,7 +120,7 @@ def _detector_row(found: Robustness, model: Model) -> dict[str, str]:
     }
 
 
-def change_rows(found: Robustness, model: Model) -> list[dict[str, str]]:
+def change_rows(found: ChangedSound, model: Model) -> list[dict[str, str]]:
     """Return one row per change with all of one detector's figures; plain text."""
     return [
         {
@@ -134,11 +134,11 @@ def change_rows(found: Robustness, model: Model) -> list[dict[str, str]]:
     ]
 
 
-def _signed(found: Estimate) -> str:
+def _signed(found: Measurement) -> str:
     return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
-def change_alt(found: Robustness, lines: Sequence[int], model: Model, measure: str) -> str:
+def change_alt(found: ChangedSound, lines: Sequence[int], model: Model, measure: str) -> str:
     """Say what a chart of some of the changes shows."""
     what = "AUC" if measure == AREA else "Human clips called AI and AI clips missed"
     values = ", ".join(
@@ -147,16 +147,16 @@ def change_alt(found: Robustness, lines: Sequence[int], model: Model, measure: s
     return f"{what} by the {model.name} after each change, with intervals: {values}"
 
 
-def _change_cell(line: Line, measure: str) -> str:
+def _change_cell(line: ChangeScores, measure: str) -> str:
     return of(line.area) if measure == AREA else f"{percents(line.called_ai)} and {percents(line.missed)}"
 
 
 # Seeds
 
 
-def seed_rows(audit: Audit, models: Sequence[Model]) -> list[dict[str, str]]:
+def seed_rows(robustness: Robustness, models: Sequence[Model]) -> list[dict[str, str]]:
     """Return one row per detector with its spread over the trainings."""
-    found = audit.seeds.models if audit.seeds else {}
+    found = robustness.seeds.models if robustness.seeds else {}
     titles = {"roc_auc": "AUC", "accuracy": "Accuracy"}
     return [
         {"Detector": model.name} | {title: _spread(found[model.key][field]) for field, title in titles.items()}
@@ -170,7 +170,7 @@ def _spread(found: Spread) -> str:
     return f"{found.mean:.3f}{deviation} ({min(found.values):.3f} to {max(found.values):.3f})"
 
 
-def seed_alt(audit: Audit, models: Sequence[Model]) -> str:
+def seed_alt(robustness: Robustness, models: Sequence[Model]) -> str:
     """Say what the chart of trainings shows."""
-    values = ", ".join(f"{row['Detector']} {row['AUC']}" for row in seed_rows(audit, models))
+    values = ", ".join(f"{row['Detector']} {row['AUC']}" for row in seed_rows(robustness, models))
     return f"AUC over trainings with other seeds, mean, deviation and range: {values}"

@@ -1,4 +1,4 @@
-"""What the audit's numbers say, in words: one answer per question of the Robustness page, from `Audit` (SPEC Q4-Q6).
+"""What `Robustness` says in words: one answer per question of the Robustness page.
 
 Markdown, foreign names through `literal`.
 """
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from core.artifacts import Run
 from dashboard.drawing import theme
-from dashboard.reading.results import Estimate, Model
-from dashboard.reading.robustness import Audit, LeaveOut, Line, Overall, Robustness, Shortcut
+from dashboard.reading.results import Measurement, Model
+from dashboard.reading.robustness import ChangedSound, ChangeScores, LeaveOut, Overall, Robustness, Shortcut
 from dashboard.sentences import counted, decimals, literal, percent, percents
 
 MISSING = {  # what makes a part that is not there
@@ -28,7 +28,7 @@ def command(run: Run, part: str) -> str:
     return run.command(MISSING[part])
 
 
-def of(found: Estimate) -> str:
+def of(found: Measurement) -> str:
     """Return an AUC with its interval in two decimals, which do not break: `0.94 [0.90, 0.97]`."""
     return decimals(found, 2)
 
@@ -45,7 +45,7 @@ def errs_more_on_new_sources(found: LeaveOut, model: Model) -> bool:
     )
 
 
-def errs_more(line: Line, clean: Line) -> bool:
+def errs_more(line: ChangeScores, clean: ChangeScores) -> bool:
     """Tell whether an error rate is above that on unchanged clips, by the whole of both intervals."""
     return line.missed.low > clean.missed.high or line.called_ai.low > clean.called_ai.high
 
@@ -53,11 +53,11 @@ def errs_more(line: Line, clean: Line) -> bool:
 # Is it the music or the file?
 
 
-def music_or_file(audit: Audit, model: Model) -> str:
+def music_or_file(robustness: Robustness, model: Model) -> str:
     """Say what a classifier without music reaches, and whether a detector does better."""
-    if audit.shortcuts is None:
+    if robustness.shortcuts is None:
         return ""
-    files, heard = audit.shortcuts["files"], audit.shortcuts["heard"]
+    files, heard = robustness.shortcuts["files"], robustness.shortcuts["heard"]
     reached = (
         f"A classifier that hears no music has AUC **{of(files.area)}** from facts about the files, and "
         f"**{of(heard.area)}** from facts about the sound that the detectors are given"
@@ -84,11 +84,11 @@ def _ahead(files: Shortcut, heard: Shortcut, model: Model) -> str:
     return said.get((ahead[0], ahead[1]), "not clearly more than either")
 
 
-def shortcut_advice(audit: Audit) -> list[str]:
+def shortcut_advice(robustness: Robustness) -> list[str]:
     """Return what gives the classes away and what to do about it, as plain text; what is of one kind says of which."""
-    if audit.shortcuts is None:
+    if robustness.shortcuts is None:
         return []
-    files, heard = (audit.shortcuts[kind].advice[1:] for kind in ("files", "heard"))  # the first repeats the AUC
+    files, heard = (robustness.shortcuts[kind].advice[1:] for kind in ("files", "heard"))  # the first repeats the AUC
     both = [said for said in files if said in heard]
     own = {"Files": files, "Sound as given": heard}
     told = [f"{kind}. {said}" for kind, all_said in own.items() for said in all_said if said not in both]
@@ -98,18 +98,20 @@ def shortcut_advice(audit: Audit) -> list[str]:
 # Does it hold for a generator it never heard?
 
 
-def never_heard(audit: Audit, model: Model) -> str:
+def never_heard(robustness: Robustness, model: Model) -> str:
     """Say what a detector makes of sources that it never heard, beside those that it knows."""
-    if audit.leave_out is None:
+    if robustness.leave_out is None:
         return ""
-    own = audit.leave_out.models[model.key]
-    said = ["**Less well.**" if errs_more_on_new_sources(audit.leave_out, model) else "**No clear loss was found.**"]
+    own = robustness.leave_out.models[model.key]
+    said = [
+        "**Less well.**" if errs_more_on_new_sources(robustness.leave_out, model) else "**No clear loss was found.**"
+    ]
     if own.ai:
         known, found = model.scores["recall_ai"], own.ai.error.complement
         said.append(
             f"From {counted(own.ai.sources, 'AI source')} it never heard, the {model.name} catches "
             f"**{percents(found)}** of {counted(own.ai.n, 'clip')} ({counted(own.ai.songs, 'song')}), "
-            f"instead of {percents(known)} from sources it knows.{_weakest(audit.leave_out, model)}"
+            f"instead of {percents(known)} from sources it knows.{_weakest(robustness.leave_out, model)}"
         )
     if own.human:
         known = model.scores["recall_human"].complement
@@ -144,9 +146,9 @@ def measured(label: str, measure: str) -> str:
     return {"ai": "share of clips caught", "human": "share of clips called AI"}[label]
 
 
-def how_held_out(audit: Audit, model: Model) -> str:
+def how_held_out(robustness: Robustness, model: Model) -> str:
     """Say how the sources were held out, and how to read the charts."""
-    share = audit.leave_out.share if audit.leave_out else 1.0
+    share = robustness.leave_out.share if robustness.leave_out else 1.0
     trained = f"with {share:.0%} of the schedules of autoencoder, transformer and CNN, " if share < 1 else ""
     return (
         f"Large marks: {model.name}, hardest source first. Small circles: the other detectors. Dashed: the same figure "
@@ -158,11 +160,11 @@ def how_held_out(audit: Audit, model: Model) -> str:
 # Does it hold after re-encoding?
 
 
-def after_changes(audit: Audit, model: Model) -> str:
+def after_changes(robustness: Robustness, model: Model) -> str:
     """Say what changes to the sound cost a detector, and which costs most."""
-    if audit.robustness is None:
+    if robustness.changes is None:
         return ""
-    found = audit.robustness
+    found = robustness.changes
     clean, changed = found.models[model.key][0], dict(zip(found.names, found.models[model.key], strict=True))
     changed.pop(found.names[0])
     costly = [name for name, line in changed.items() if line.loss.high < 0]
@@ -177,7 +179,7 @@ def after_changes(audit: Audit, model: Model) -> str:
     return f"{answer} {_worst_errors(found, changed, clean)}"
 
 
-def _worst_errors(found: Robustness, changed: Mapping[str, Line], clean: Line) -> str:
+def _worst_errors(found: ChangedSound, changed: Mapping[str, ChangeScores], clean: ChangeScores) -> str:
     worse = sum(errs_more(line, clean) for line in changed.values())
     missed = max(changed, key=lambda name: changed[name].missed.value)
     called = max(changed, key=lambda name: changed[name].called_ai.value)
@@ -190,17 +192,17 @@ def _worst_errors(found: Robustness, changed: Mapping[str, Line], clean: Line) -
     )
 
 
-def seen_changes(audit: Audit) -> str:
+def seen_changes(robustness: Robustness) -> str:
     """Say whether the detectors had met such changes in training."""
-    if audit.copies:
+    if robustness.copies:
         return (
-            f"The detectors were trained on {counted(audit.copies, 'degraded version')} of each clip too: only pitch, "
-            "reverberation and cuts were new to them."
+            f"The detectors were trained on {counted(robustness.copies, 'degraded version')} of each clip too: "
+            "only pitch, reverberation and cuts were new to them."
         )
     return "The detectors were trained on unchanged clips only (compare: `--set train.waveform_copies=2`)."
 
 
-def change_title(found: Robustness, model: Model, measure: str) -> str:
+def change_title(found: ChangedSound, model: Model, measure: str) -> str:
     """Return the title over the charts of changes."""
     if measure == AREA:
         return f"**AUC of the {model.name}** ({counted(found.n, 'test clip')}, {counted(found.songs, 'song')})"
@@ -220,15 +222,15 @@ def change_key(measure: str) -> str:
 # How much is luck of the seed?
 
 
-def luck(audit: Audit, model: Model) -> str:
+def luck(robustness: Robustness, model: Model) -> str:
     """Say how far a detector's AUC moves with the seed."""
-    if audit.seeds is None:
+    if robustness.seeds is None:
         return ""
-    spread, times = audit.seeds.models[model.key]["roc_auc"], len(audit.seeds.seeds)
+    spread, times = robustness.seeds.models[model.key]["roc_auc"], len(robustness.seeds.seeds)
     if spread.deviation is None:
-        return f"**One training only**: AUC {spread.mean:.3f} on {counted(audit.seeds.n, 'test clip')}."
+        return f"**One training only**: AUC {spread.mean:.3f} on {counted(robustness.seeds.n, 'test clip')}."
     return (
         f"**By {spread.deviation:.3f}** (standard deviation): trained {times} times with other seeds, the {model.name} "
-        f"has AUC {spread.mean:.3f} on average on {counted(audit.seeds.n, 'test clip')}, from {min(spread.values):.3f} "
-        f"to {max(spread.values):.3f}."
+        f"has AUC {spread.mean:.3f} on average on {counted(robustness.seeds.n, 'test clip')}, "
+        f"from {min(spread.values):.3f} to {max(spread.values):.3f}."
     )

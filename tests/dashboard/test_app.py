@@ -14,11 +14,13 @@ import pytest
 from core import errors, pipeline
 from core.artifacts import ROOT, Run
 from dashboard import sentences
-from dashboard.drawing import rows as row_charts
-from dashboard.drawing import tables, theme
+from dashboard.drawing import row_charts, theme
+from dashboard.drawing.row_charts import chart_html
+from dashboard.drawing.tables import table_html
 from dashboard.overview import limits as overview_limits
-from dashboard.reading import robustness, runs
+from dashboard.reading import runs
 from dashboard.reading.results import Results, parse
+from dashboard.reading.robustness import read_robustness
 from tests.support.invented_run import HOSTILE, SOURCES, invent
 from tests.support.reading import drawn, opened, rewrite, words
 
@@ -54,7 +56,7 @@ def results(run: Run) -> Results:
 
 def limited(run: Run) -> str:
     """Return what the Overview says may not be claimed."""
-    return "\n".join(overview_limits.limits(runs.results(run), robustness.read(run)))
+    return "\n".join(overview_limits.limits(runs.results(run), read_robustness(run)))
 
 
 # A whole run
@@ -371,7 +373,7 @@ def test_whiskers_end_at_the_interval(results: Results) -> None:
 def test_a_mark_stands_where_its_value_lies_between_the_ends_of_the_axis() -> None:
     mark = row_charts.Mark(at=0.75, reach=(0.6, 0.9), says="AUC 0.75")
     chart = row_charts.Chart(rows=(row_charts.Row("A", (mark,)),), low=0.5, high=1.0)
-    body = row_charts.drawn(chart, "one")
+    body = chart_html(chart, "one")
     assert 'title="AUC 0.75" style="left: 50.00%' in body
     assert "left: 20.00%; right: 20.00%" in body  # its whiskers: a fifth of the axis is left at both sides
 
@@ -380,8 +382,8 @@ def test_names_in_a_still_chart_or_table_are_letters_and_never_markup() -> None:
     name = "<img src=x onerror=alert(1)>\"'&"
     row = row_charts.Row(name, (row_charts.Mark(at=0.5, says=name),), note=name)
     for body in (
-        row_charts.drawn(row_charts.Chart(rows=(row,), low=0.0), name),
-        tables.drawn([{"Source": name}, {"Source": "b"}], name),
+        chart_html(row_charts.Chart(rows=(row,), low=0.0), name),
+        table_html([{"Source": name}, {"Source": "b"}], name),
     ):
         assert "<img" not in body
         assert body.count("&lt;img src=x onerror=alert(1)&gt;&quot;&#x27;&amp;") >= 2

@@ -22,9 +22,10 @@ from dashboard import sentences
 from dashboard.attention import figures as attention_figures
 from dashboard.attention import words as attention_words
 from dashboard.reading import attention, attention_maps, clips
-from dashboard.reading.attention import Attention, Fusion, Weight
-from dashboard.reading.attention_maps import Maps
-from dashboard.reading.results import Encoder, Estimate
+from dashboard.reading.attention import Attention, Fusion, Weight, read_attention, with_branches
+from dashboard.reading.attention_maps import Maps, read_maps
+from dashboard.reading.clips import read_clip_table
+from dashboard.reading.results import Measurement, UsedEncoder
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
 from tests.support.reading import drawn, words
@@ -59,12 +60,12 @@ def run(made: Run, artifacts: Path) -> Run:
 
 @pytest.fixture
 def found(run: Run) -> Attention:
-    return attention.read(run)
+    return read_attention(run)
 
 
 @pytest.fixture
 def every(run: Run) -> pd.DataFrame:
-    return clips.table(run)
+    return read_clip_table(run)
 
 
 def opened(**query: str) -> AppTest:
@@ -82,8 +83,8 @@ def test_only_what_is_chosen_in_or_pointed_at_is_a_chart_that_needs_a_library(ru
 
 
 def test_a_clips_score_without_a_branch_stands_beside_its_whole_score(run: Run, every: pd.DataFrame) -> None:
-    fusion = attention.read(run).fusions["hybrid"]
-    clip = attention.table(run, every, "hybrid").loc[3]
+    fusion = read_attention(run).fusions["hybrid"]
+    clip = with_branches(run, every, "hybrid").loc[3]
     whole, *without = (row.marks[0] for row in attention_figures.clip_chart(clip, fusion).rows)
     assert whole.at == pytest.approx(clip["p_hybrid"])
     assert [mark.at for mark in without] == [clip[f"p_without_{name}"] for name in fusion.branches]
@@ -108,7 +109,7 @@ def rewrite_fusion(run: Run, changed: Mapping[str, np.ndarray]) -> None:
 def test_a_branch_that_nobody_misses_moves_nothing(run: Run, every: pd.DataFrame) -> None:
     score = every["p_hybrid"].to_numpy()
     rewrite_fusion(run, {"hybrid_without_autoencoder": score, "hybrid_without_transformer": 1 - score})
-    table = attention.table(run, every, "hybrid")
+    table = with_branches(run, every, "hybrid")
     assert np.allclose(table["change_autoencoder"], 0, atol=1e-3)
     assert np.allclose(table["change_transformer"], -2 * np.log(score / (1 - score)), atol=1e-3)
     assert set(table["furthest"]) == {"transformer"}
@@ -117,7 +118,7 @@ def test_a_branch_that_nobody_misses_moves_nothing(run: Run, every: pd.DataFrame
 
 def test_a_branch_counts_as_most_attended_by_its_own_weight(run: Run, every: pd.DataFrame) -> None:
     rewrite_fusion(run, {"three_way_weights": np.tile([0.2, 0.3, 0.5], (len(every), 1))})
-    assert set(attention.table(run, every, "three_way")["most"]) == {"fine_spectrum"}
+    assert set(with_branches(run, every, "three_way")["most"]) == {"fine_spectrum"}
 
 
 def test_certain_scores_have_finite_log_odds() -> None:
@@ -128,7 +129,7 @@ def test_certain_scores_have_finite_log_odds() -> None:
 def test_arrays_of_another_training_are_refused(run: Run, every: pd.DataFrame) -> None:
     rewrite_fusion(run, {"hybrid_probability": 1 - every["p_hybrid"].to_numpy()})
     with pytest.raises(ArtifactError, match="not what the evaluation looked at"):
-        attention.table(run, every, "hybrid")
+        with_branches(run, every, "hybrid")
 
 
 def test_a_chosen_mark_stands_for_its_clip_whatever_its_trace(every: pd.DataFrame) -> None:
@@ -140,7 +141,7 @@ def test_a_chosen_mark_stands_for_its_clip_whatever_its_trace(every: pd.DataFram
 
 
 def test_every_mark_carries_the_row_of_its_own_clip(found: Attention, run: Run, every: pd.DataFrame) -> None:
-    test = clips.of_split(attention.table(run, every, "hybrid"), "test")
+    test = clips.of_split(with_branches(run, every, "hybrid"), "test")
     for trace in attention_figures.effect_chart(test, "autoencoder").data:
         assert np.allclose(test.loc[list(trace.customdata), "weight_autoencoder"], trace.x, atol=1e-4)
         assert np.allclose(test.loc[list(trace.customdata), "change_autoencoder"], trace.y, atol=1e-3)
@@ -150,7 +151,7 @@ def test_every_mark_carries_the_row_of_its_own_clip(found: Attention, run: Run, 
 
 
 def test_a_file_name_cannot_speak_html_in_a_chart(run: Run, every: pd.DataFrame) -> None:
-    table = attention.table(run, every, "hybrid").assign(path=HOSTILE[0])
+    table = with_branches(run, every, "hybrid").assign(path=HOSTILE[0])
     spec = attention_figures.effect_chart(table, "autoencoder").to_json()
     assert "img src" in spec
     assert "<img" not in json.loads(spec)["data"][0]["text"][0]
@@ -177,7 +178,7 @@ def test_more_clips_of_the_same_songs_make_nothing_surer() -> None:
     assert (fourfold.n, fourfold.songs) == (120, 30)
 
 
-def fusion_with(found: Attention, autoencoder: Estimate, transformer: Estimate) -> Fusion:
+def fusion_with(found: Attention, autoencoder: Measurement, transformer: Measurement) -> Fusion:
     hybrid = found.fusions["hybrid"]
     means = {"autoencoder": autoencoder, "transformer": transformer}
     weights = {name: {"human": Weight(mean, 9, 9), "ai": Weight(mean, 9, 9)} for name, mean in means.items()}
@@ -196,7 +197,7 @@ def test_a_high_weight_with_a_small_effect_is_called_that(
     found: Attention, weight: float, moved: dict[str, float], said: str
 ) -> None:
     fusion = fusion_with(
-        found, Estimate(weight, weight - 0.05, weight + 0.05), Estimate(1 - weight, 0.95 - weight, 1.05 - weight)
+        found, Measurement(weight, weight - 0.05, weight + 0.05), Measurement(1 - weight, 0.95 - weight, 1.05 - weight)
     )
     assert said in attention_words.looked_and_decided(fusion, "human", moved)
 
@@ -268,7 +269,7 @@ def test_mean_maps_differ_where_the_classes_do_and_count_songs_not_clips() -> No
 
 @pytest.mark.parametrize(("kind", "said"), [("ast-pretrained", "MIT/ast"), ("ast-small-scratch", "not the pretrained")])
 def test_the_encoder_is_called_what_it_is(kind: str, said: str) -> None:
-    assert said in attention_maps.by_whom(Encoder(kind, "MIT/ast", "Audio Spectrogram Transformer", "", "frozen"))
+    assert said in attention_maps.by_whom(UsedEncoder(kind, "MIT/ast", "Audio Spectrogram Transformer", "", "frozen"))
 
 
 # The page
@@ -310,7 +311,7 @@ def test_without_a_selection_the_least_decided_test_clip_is_shown(run: Run, ever
 
 
 def test_a_link_to_a_clip_shows_its_scores_with_branches_removed(run: Run, every: pd.DataFrame) -> None:
-    table = attention.table(run, every, "three_way")
+    table = with_branches(run, every, "three_way")
     row = table.index[table["split"] == "test"][3]
     page = words(opened(clip=table.loc[row, "path"]))
     assert f"The selected clip: {sentences.literal(table.loc[row, 'path'])}" in page
@@ -333,7 +334,7 @@ def test_a_run_without_maps_keeps_its_weights_and_names_the_command(run: Run) ->
 
 
 def test_maps_that_are_not_maps_are_refused(run: Run) -> None:
-    maps = attention_maps.read(run, "rollout")
+    maps = read_maps(run, "rollout")
     assert maps is not None
     storage.write_npz(run.attention_maps, {"rows": maps.rows[1:], "rollout": maps.shares, "patch_seconds": maps.seconds,
                                            "patch_hertz": maps.hertz})  # fmt: skip

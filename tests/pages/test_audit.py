@@ -19,7 +19,8 @@ from dashboard.audit import lists as audit_lists
 from dashboard.audit import triage
 from dashboard.clip import view as clip_view
 from dashboard.reading import annotations, clips, runs
-from dashboard.reading.annotations import Annotation
+from dashboard.reading.annotations import Annotation, read_annotations
+from dashboard.reading.clips import read_clip_table
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
 from tests.support.reading import words
@@ -194,7 +195,7 @@ def test_the_threshold_moves_every_number_and_the_list_and_goes_back(run: Run) -
     before = len(table(app))
     app.select_slider(key="audit-cut").set_value(0)
     drawn(app)
-    humans = int((clips.of_split(clips.table(run), "test")["label"] == "human").sum())
+    humans = int((clips.of_split(read_clip_table(run), "test")["label"] == "human").sum())
     assert f"**{humans}** of {humans} human called AI" in words(app)
     assert len(table(app)) == humans
     assert app.query_params["thr"] in ("0.0", ["0.0"])
@@ -235,7 +236,7 @@ def test_a_clip_selected_elsewhere_is_shown_and_next_leads_onto_the_list(run: Ru
 
 
 def test_no_error_at_all_is_an_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    every = clips.table(run)
+    every = read_clip_table(run)
     every["p_hybrid"] = every["label"].map({"human": 0.01, "ai": 0.99})
     monkeypatch.setattr(clips, "table", lambda run: every)
     app = opened()
@@ -309,7 +310,7 @@ def test_two_people_at_once_keep_both(run: Run) -> None:
     assert "Saved at the same time by people who gave no name: both are kept." in words(ours)
     assert "sounds human" in [text for element in ours.text for text in element.value.split(": ")]
     pressed(ours, "join")
-    assert [one.tags for one in annotations.read(run.annotations)] == [("sounds AI", "sounds human")]
+    assert [one.tags for one in read_annotations(run.annotations)] == [("sounds AI", "sounds human")]
 
 
 def test_what_the_note_takes_is_said_beside_it(run: Run) -> None:
@@ -332,7 +333,7 @@ def test_a_tag_of_somebody_else_under_a_name_stands_beside(run: Run) -> None:
     drawn(app)
     assert any(text.value.startswith("Ana <b>, ") and text.value.endswith("interesting; *mine*") for text in app.text)
     pressed(app, "tag-8")
-    assert {one.who: one.tags for one in annotations.read(run.annotations)} == {
+    assert {one.who: one.tags for one in read_annotations(run.annotations)} == {
         "Ana <b>": ("interesting",),
         "Ben": ("checked",),
     }
@@ -361,7 +362,7 @@ def test_a_damaged_file_of_tags_is_a_sentence_and_a_command(run: Run) -> None:
 
 def exported(run: Run, said: dict[str, list[Annotation]]) -> list[dict[str, str]]:
     every = audit_lists.judged(
-        clips.table(run), "hybrid", {model.key: model.threshold for model in runs.results(run).models}
+        read_clip_table(run), "hybrid", {model.key: model.threshold for model in runs.results(run).models}
     )
     text = audit_export.table(audit_lists.listed(every, "confident"), said, "hybrid", 0.25).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
@@ -374,7 +375,7 @@ def test_the_export_holds_every_score_and_what_was_said(run: Run) -> None:
     row = next(row for row in rows if row["path"] == path)
     assert (row["tags"], row["who"]) == ("speech, checked | speech, checked", "A | B")
     assert (row["model"], row["threshold"]) == ("hybrid", "0.25")
-    table = clips.table(run).set_index("path")
+    table = read_clip_table(run).set_index("path")
     for name in DETECTORS:
         assert float(row[f"score_{name}"]) == pytest.approx(table.loc[path, f"p_{name}"], abs=1e-6)
         assert row[f"verdict_{name}"] == table.loc[path, f"call_{name}"]
@@ -421,7 +422,7 @@ def test_charts_and_tables_have_text_alternatives(run: Run) -> None:
 
 
 def test_four_thousand_clips_are_ranked_at_once(run: Run) -> None:
-    every = pd.concat([clips.table(run)] * 20, ignore_index=True)
+    every = pd.concat([read_clip_table(run)] * 20, ignore_index=True)
     started = time.perf_counter()
     found = audit_lists.judged(every, "hybrid", LEVELS)
     for kind in audit_lists.LISTS:

@@ -18,6 +18,7 @@ from dashboard.clip import view as clip_view
 from dashboard.clip.filter import ClipFilter, shown
 from dashboard.drawing import pictures
 from dashboard.reading import clips, runs
+from dashboard.reading.clips import read_clip_table
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
 from tests.support.reading import drawn, words
@@ -39,7 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_every_clip_has_its_row_and_what_each_detector_said_of_it(run: Run) -> None:
-    found = clips.table(run)
+    found = read_clip_table(run)
     assert found["row"].tolist() == list(range(len(run.read_clips())))
     assert [clip.path for clip in run.read_clips()] == found["path"].tolist()
     for name in DETECTORS:
@@ -53,7 +54,7 @@ def test_every_clip_has_its_row_and_what_each_detector_said_of_it(run: Run) -> N
 
 
 def test_verdicts_are_those_that_the_results_count(run: Run) -> None:
-    test = clips.of_split(clips.table(run), "test")
+    test = clips.of_split(read_clip_table(run), "test")
     for model in runs.results(run).models:
         for label, wrong in model.wrong.items():
             own = test[test["label"] == label]
@@ -64,7 +65,7 @@ def test_a_table_of_another_evaluation_is_refused_with_the_command(run: Run) -> 
     text = run.predictions.read_text(encoding="utf-8")
     run.predictions.write_text("\n".join(text.splitlines()[:50]), encoding="utf-8")
     with pytest.raises(ArtifactError, match="another evaluation") as caught:
-        clips.table(run)
+        read_clip_table(run)
     assert "--only evaluate" in caught.value.remedy
 
 
@@ -78,7 +79,7 @@ def test_one_row_of_an_array_is_read_and_a_row_that_is_not_there_refused(run: Ru
 
 
 def test_a_filter_keeps_what_was_asked_for(run: Run) -> None:
-    every = clips.table(run)
+    every = read_clip_table(run)
     assert len(ClipFilter().apply(every)) == len(every)
     found = ClipFilter(("test",), "ai", "cnn", "wrong", (HOSTILE[2],), "_1").apply(every)
     assert set(found["split"]) <= {"test"}
@@ -88,7 +89,7 @@ def test_a_filter_keeps_what_was_asked_for(run: Run) -> None:
 
 
 def test_a_file_name_is_searched_letter_by_letter(run: Run) -> None:
-    assert ClipFilter(text=".*").apply(clips.table(run)).empty
+    assert ClipFilter(text=".*").apply(read_clip_table(run)).empty
 
 
 @pytest.mark.parametrize(("splits", "said"), [((), True), (("train",), True), (("test",), False)])
@@ -108,7 +109,7 @@ def test_a_chosen_row_stands_for_the_clip_that_is_shown_there() -> None:
 
 
 def test_a_link_selects_its_clip_on_every_page(run: Run) -> None:
-    path = clips.table(run)["path"][5]
+    path = read_clip_table(run)["path"][5]
     app = opened(run=run.name, clip=path)
     assert path in words(app)
     for page in ("map", "attention", "clips"):
@@ -127,7 +128,7 @@ def test_a_clip_that_is_not_in_the_run_is_not_shown(run: Run) -> None:
 
 
 def test_forgetting_the_selection_empties_the_address(run: Run) -> None:
-    app = opened(run=run.name, clip=clips.table(run)["path"][5])
+    app = opened(run=run.name, clip=read_clip_table(run)["path"][5])
     next(button for button in app.button if button.label == "Forget").click().run()
     assert "clip" not in app.query_params
 
@@ -136,7 +137,7 @@ def test_forgetting_the_selection_empties_the_address(run: Run) -> None:
 
 
 def test_the_page_shows_every_detectors_score_threshold_and_verdict(run: Run) -> None:
-    clip, results = clips.table(run).loc[130], runs.results(run)
+    clip, results = read_clip_table(run).loc[130], runs.results(run)
     page = words(opened(run=run.name, clip=clip["path"]))
     for model, (_, row) in zip(results.models, clip_view.scores(clip, results).iterrows(), strict=True):
         assert row["Score"] == f"{clip[f'p_{model.key}']:.3f}"
@@ -145,7 +146,7 @@ def test_the_page_shows_every_detectors_score_threshold_and_verdict(run: Run) ->
 
 
 def test_a_clip_that_cannot_be_heard_is_still_shown(run: Run) -> None:
-    app = opened(run=run.name, clip=clips.table(run)["path"][5])
+    app = opened(run=run.name, clip=read_clip_table(run)["path"][5])
     assert "cannot be shown" in words(app)
     assert len(drawn(app, "plane")) == 5  # its picture without the player, and what lies behind the verdicts
     assert len(app.table) == 1
@@ -153,12 +154,12 @@ def test_a_clip_that_cannot_be_heard_is_still_shown(run: Run) -> None:
 
 def test_without_the_explain_phase_the_page_names_its_command(run: Run) -> None:
     run.log_mel.unlink()
-    app = opened(run=run.name, clip=clips.table(run)["path"][5])
+    app = opened(run=run.name, clip=read_clip_table(run)["path"][5])
     assert any("--only explain" in code.value for code in app.code)
 
 
 def test_hostile_sources_are_shown_letter_by_letter(run: Run) -> None:
-    app = opened(run=run.name, clip=clips.table(run)["path"][5])
+    app = opened(run=run.name, clip=read_clip_table(run)["path"][5])
     assert not any(element.allow_html for element in app.markdown)
     for element in [*app.markdown, *app.caption]:
         assert "<img" not in element.value.replace("`<img", "")
@@ -182,7 +183,7 @@ def test_a_line_of_a_picture_goes_through_its_values() -> None:
 
 
 def test_the_selected_clip_is_shown_without_a_library_of_charts(run: Run) -> None:
-    app = opened(run=run.name, clip=clips.table(run)["path"][130])
+    app = opened(run=run.name, clip=read_clip_table(run)["path"][130])
     assert not app.get("plotly_chart")
     app.session_state["clip-lines"] = True
     assert len(app.run().get("plotly_chart")) == 1  # asked for: to zoom
@@ -212,6 +213,6 @@ def test_a_table_shows_marks_and_words_for_classes_and_verdicts() -> None:
 def test_evidence_of_a_clip_is_drawn_from_its_own_row(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
     monkeypatch.setattr(clip_figures, "spectrogram", lambda values, *_: seen.append(values) or "<p>")
-    clip_evidence.reconstruction(run, clips.table(run).loc[9])
+    clip_evidence.reconstruction(run, read_clip_table(run).loc[9])
     np.testing.assert_array_equal(seen[0], np.load(run.log_mel)[9].astype(np.float32))
     np.testing.assert_array_equal(seen[1], np.load(run.reconstructions)[9].astype(np.float32))

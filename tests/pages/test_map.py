@@ -52,7 +52,7 @@ def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def clip_table(n: int = 6, songs: int = 0) -> pd.DataFrame:
-    """Return clips as `clips.table` gives them, half of them AI, each of its own song unless `songs` are fewer."""
+    """Return clips as `read_clip_table` gives them, half of them AI, each of its own song unless `songs` are fewer."""
     half = ["human"] * (n // 2) + ["ai"] * (n - n // 2)
     facts = {
         "path": [f"{row}.wav" for row in range(n)],
@@ -272,7 +272,7 @@ def test_only_one_chart_needs_a_canvas_of_its_own_however_many_clips_there_are(r
 
 def test_the_map_is_drawn_once_for_a_view_and_anew_for_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
-    real = map_figures.drawn
+    real = map_figures.map_figure
     monkeypatch.setattr(map_figures, "drawn", lambda *parts: drawn.append(parts[1]) or real(*parts))
     app = opened()
     app.session_state["clip"] = run.read_clips()[3].path

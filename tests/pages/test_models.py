@@ -20,7 +20,9 @@ from dashboard import threshold as models_operating
 from dashboard.models import figures as models_figures
 from dashboard.models import words as models_words
 from dashboard.models.figures import Trace
-from dashboard.reading import clips, detectors, runs
+from dashboard.reading import clips, runs
+from dashboard.reading.clips import read_clip_table
+from dashboard.reading.detectors import read_detectors
 from dashboard.threshold import Answers, asked, disagreements, of_cell, plain, shown
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
@@ -139,7 +141,7 @@ def test_equal_errors_are_where_both_shares_are_nearest() -> None:
 
 
 def test_the_cells_hold_every_clip_once_and_the_surest_comes_first(run: Run) -> None:
-    table = clips.of_split(clips.table(run), "test")
+    table = clips.of_split(read_clip_table(run), "test")
     cells = {cell: of_cell(table, CNN, 0.6, cell) for cell in models_operating.CELLS}
     assert sorted(row for rows in cells.values() for row in rows.index) == sorted(table.index)
     assert cells["fp"]["label"].eq("human").all()
@@ -234,7 +236,7 @@ def test_a_run_trained_once_says_how_to_train_it_with_other_seeds(run: Run) -> N
 
 
 def test_a_pair_seen_from_the_other_side_is_the_same_difference_turned(run: Run) -> None:
-    results = detectors.read(run)
+    results = read_detectors(run)
     pair = next(pair for pair in results.pairs if {CNN, HYBRID} == {pair.first, pair.second})
     one, other = pair.seen_from(CNN).area, pair.seen_from(HYBRID).area
     assert (one.value.value, one.value.low, one.value.high) == (
@@ -273,7 +275,7 @@ def test_damaged_results_are_a_sentence(run: Run) -> None:
     rewrite(run, lambda value: value["models"]["cnn"]["calibration"].pop("band"))
     assert "results.json: damaged" in words(opened())
     with pytest.raises(ArtifactError):
-        detectors.read(run)
+        read_detectors(run)
 
 
 def test_a_split_without_a_class_is_a_sentence(run: Run) -> None:

@@ -23,8 +23,10 @@ from core.artifacts import Run
 from core.errors import ArtifactError
 from dashboard import sentences
 from dashboard.overview import limits as overview_limits
-from dashboard.reading import clips, robustness, runs
+from dashboard.reading import runs
+from dashboard.reading.clips import read_clip_table
 from dashboard.reading.results import Results
+from dashboard.reading.robustness import read_robustness
 from dashboard.report import document as report
 from dashboard.report import examples as report_examples
 from dashboard.report import media as report_media
@@ -145,16 +147,16 @@ def test_the_report_holds_the_numbers_of_the_results_file(made: Run, page: Page)
 
 
 def test_the_tables_are_those_of_the_pages(made: Run, page: Page, results: Results) -> None:
-    audit = robustness.read(made)
-    assert audit.robustness is not None
-    assert audit.leave_out is not None
+    robustness = read_robustness(made)
+    assert robustness.changes is not None
+    assert robustness.leave_out is not None
     tables = (
         sentences.detector_rows(results),
         sentences.source_rows(results),
         sentences.count_rows(results),
-        robustness_tables.detector_rows(audit.robustness, results.models),
-        robustness_tables.change_rows(audit.robustness, results.headline),
-        robustness_tables.shortcut_rows(audit, results),
+        robustness_tables.detector_rows(robustness.changes, results.models),
+        robustness_tables.change_rows(robustness.changes, results.headline),
+        robustness_tables.shortcut_rows(robustness, results),
     )
     cells = [" ".join(cell.split()) for cell in page.cells]
     for row in (row for rows in tables for row in rows):
@@ -164,7 +166,7 @@ def test_the_tables_are_those_of_the_pages(made: Run, page: Page, results: Resul
 
 def test_the_sentences_are_those_of_the_pages(made: Run, page: Page, results: Results) -> None:
     said = [sentences.accusation(results), sentences.trained(results), sentences.verdict_from(results)]
-    for sentence in (*said, *overview_limits.limits(results, robustness.read(made))):
+    for sentence in (*said, *overview_limits.limits(results, read_robustness(made))):
         assert plain(sentence) in page.words
 
 
@@ -323,7 +325,7 @@ def test_damaged_results_are_refused_in_a_sentence(run: Run, change: Callable[[d
 
 
 def test_examples_are_the_clips_that_the_rule_names(made: Run, results: Results) -> None:
-    table, model = clips.table(made), next(model for model in results.models if min(model.wrong.values()) > 1)
+    table, model = read_clip_table(made), next(model for model in results.models if min(model.wrong.values()) > 1)
     chosen = report_examples.choose(table, model)
     assert len(chosen) == 8
     assert {choice.clip["split"] for choice in chosen} == {"test"}
@@ -344,14 +346,14 @@ def test_examples_are_the_clips_that_the_rule_names(made: Run, results: Results)
 
 
 def test_without_an_error_there_is_no_wrong_example(made: Run, results: Results) -> None:
-    table, model = clips.table(made), results.headline
+    table, model = read_clip_table(made), results.headline
     right = table[table[f"right_{model.key}"]]
     assert {choice.kind for choice in report_examples.choose(right, model)} == {"right", "nearest"}
     assert report_examples.choose(table.iloc[:0], model) == []
 
 
 def test_examples_show_the_scores_of_the_table(made: Run, page: Page, results: Results) -> None:
-    for choice in report_examples.choose(clips.table(made), results.headline):
+    for choice in report_examples.choose(read_clip_table(made), results.headline):
         assert choice.clip["path"] in page.words
         for model in results.models:
             assert f"{choice.clip[f'p_{model.key}']:.3f}" in page.cells

@@ -13,13 +13,12 @@ from streamlit.testing.v1 import AppTest
 from core.artifacts import CHANGE_NAMES, DETECTORS, Run
 from core.audio.transforms import TRANSFORMS
 from dashboard import sentences
-from dashboard.drawing import rows as row_charts
 from dashboard.drawing import theme
-from dashboard.drawing.rows import Mark
+from dashboard.drawing.row_charts import Mark, chart_html
 from dashboard.overview import words as overview_words
-from dashboard.reading import robustness, runs
-from dashboard.reading.results import Estimate, Results
-from dashboard.reading.robustness import Audit
+from dashboard.reading import runs
+from dashboard.reading.results import Measurement, Results
+from dashboard.reading.robustness import Robustness, read_robustness
 from dashboard.robustness import figures as robustness_figures
 from dashboard.robustness import tables as robustness_tables
 from dashboard.robustness import words as robustness_words
@@ -51,8 +50,8 @@ def results(run: Run) -> Results:
 
 
 @pytest.fixture
-def audit(run: Run) -> Audit:
-    return robustness.read(run)
+def robustness(run: Run) -> Robustness:
+    return read_robustness(run)
 
 
 def opened(page: str = "robustness", **query: str) -> AppTest:
@@ -78,7 +77,7 @@ def test_every_question_is_answered_with_the_numbers_of_the_results_file(run: Ru
 def test_a_stricter_threshold_is_told_with_its_price(run: Run) -> None:
     value, page = json.loads(run.results_file.read_text()), words(opened())
     strict = value["leave_out"]["models"][value["best"]]["strict"]
-    accused, missed = (Estimate(strict[of]["error"], *strict[of]["interval"]) for of in ("human", "ai"))
+    accused, missed = (Measurement(strict[of]["error"], *strict[of]["interval"]) for of in ("human", "ai"))
     assert f"A stricter threshold, {strict['threshold']:.3g} instead of" in page
     assert f"would call {sentences.percents(accused)} of them AI" in page
     assert f"and catch {sentences.percents(missed.complement)} of those AI clips" in page
@@ -160,11 +159,13 @@ def test_hostile_sources_are_plain_text_or_code_on_both_pages(run: Run) -> None:
         assert not any(element.allow_html for element in app.markdown)
 
 
-def test_hostile_sources_are_escaped_on_the_axes(results: Results, audit: Audit) -> None:
-    assert audit.leave_out is not None
+def test_hostile_sources_are_escaped_on_the_axes(results: Results, robustness: Robustness) -> None:
+    assert robustness.leave_out is not None
     for measure in (robustness_words.CALLED, robustness_words.AREA):
-        chart = robustness_figures.source_chart(audit.leave_out.of("ai"), results.models, results.headline, measure)
-        body = row_charts.drawn(chart, "sources")
+        chart = robustness_figures.source_chart(
+            robustness.leave_out.of("ai"), results.models, results.headline, measure
+        )
+        body = chart_html(chart, "sources")
         assert "&lt;" in body
         assert set(re.findall(r"</?(\w+)", body)) == {"div", "span", "small", "i"}
 
@@ -180,9 +181,9 @@ def test_charts_and_tables_have_text_alternatives_with_numbers(run: Run) -> None
 # Charts
 
 
-def test_the_chosen_detector_has_whiskers_that_end_at_its_interval(results: Results, audit: Audit) -> None:
-    assert audit.leave_out is not None
-    sources, model = audit.leave_out.of("ai"), results.models[1]
+def test_the_chosen_detector_has_whiskers_that_end_at_its_interval(results: Results, robustness: Robustness) -> None:
+    assert robustness.leave_out is not None
+    sources, model = robustness.leave_out.of("ai"), results.models[1]
     chart = robustness_figures.source_chart(sources, results.models, model, robustness_words.AREA)
     for row, source in zip(chart.rows, sources, strict=True):
         (mark,) = [mark for mark in row.marks if mark.reach is not None]
@@ -191,15 +192,15 @@ def test_the_chosen_detector_has_whiskers_that_end_at_its_interval(results: Resu
         assert len(row.marks) == len(results.models)
 
 
-def test_no_mark_lies_outside_the_axis(results: Results, audit: Audit) -> None:
-    assert audit.leave_out is not None
-    assert audit.robustness is not None
+def test_no_mark_lies_outside_the_axis(results: Results, robustness: Robustness) -> None:
+    assert robustness.leave_out is not None
+    assert robustness.changes is not None
     charts = [
         robustness_figures.source_chart(
-            audit.leave_out.of("ai"), results.models, results.headline, robustness_words.AREA
+            robustness.leave_out.of("ai"), results.models, results.headline, robustness_words.AREA
         ),
         robustness_figures.change_chart(
-            audit.robustness, [1, 2], results.models, results.headline, robustness_words.AREA
+            robustness.changes, [1, 2], results.models, results.headline, robustness_words.AREA
         ),
     ]
     for chart in charts:
@@ -210,58 +211,58 @@ def ends(mark: Mark) -> tuple[float, ...]:
     return mark.at, *(mark.reach or ())
 
 
-def test_of_a_human_source_the_share_called_ai_is_drawn(results: Results, audit: Audit) -> None:
-    assert audit.leave_out is not None
-    sources, key = audit.leave_out.of("human"), results.headline.key
+def test_of_a_human_source_the_share_called_ai_is_drawn(results: Results, robustness: Robustness) -> None:
+    assert robustness.leave_out is not None
+    sources, key = robustness.leave_out.of("human"), results.headline.key
     chart = robustness_figures.source_chart(sources, results.models, results.headline, robustness_words.CALLED)
     own = [row.marks[-1] for row in chart.rows]
     assert [mark.at for mark in own] == pytest.approx([1 - source.models[key].right.value for source in sources])
     assert {mark.symbol for mark in own} == {"circle"}
 
 
-def test_the_hardest_source_comes_first(results: Results, audit: Audit) -> None:
-    assert audit.leave_out is not None
+def test_the_hardest_source_comes_first(results: Results, robustness: Robustness) -> None:
+    assert robustness.leave_out is not None
     for measure, field in ((robustness_words.AREA, "area"), (robustness_words.CALLED, "right")):
-        order = robustness_tables.ranked(audit.leave_out.sources, results.headline, measure)
+        order = robustness_tables.ranked(robustness.leave_out.sources, results.headline, measure)
         values = [getattr(source.models[results.headline.key], field).value for source in order]
         assert values == sorted(values)
 
 
 def test_both_errors_are_told_apart_by_shape_and_stand_beside_the_unchanged_clips(
-    results: Results, audit: Audit
+    results: Results, robustness: Robustness
 ) -> None:
-    assert audit.robustness is not None
+    assert robustness.changes is not None
     chart = robustness_figures.change_chart(
-        audit.robustness, [1, 2], results.models, results.headline, robustness_words.ERRORS
+        robustness.changes, [1, 2], results.models, results.headline, robustness_words.ERRORS
     )
-    clean = audit.robustness.models[results.headline.key][0]
+    clean = robustness.changes.models[results.headline.key][0]
     assert {tuple(mark.symbol for mark in row.marks) for row in chart.rows if row.marks} == {("circle", "diamond")}
     assert [line.at for line in chart.lines] == [clean.called_ai.value, clean.missed.value]
 
 
-def test_a_change_stands_under_the_name_of_its_kind(results: Results, audit: Audit) -> None:
-    assert audit.robustness is not None
+def test_a_change_stands_under_the_name_of_its_kind(results: Results, robustness: Robustness) -> None:
+    assert robustness.changes is not None
     chart = robustness_figures.change_chart(
-        audit.robustness, [1, 2], results.models, results.headline, robustness_words.AREA
+        robustness.changes, [1, 2], results.models, results.headline, robustness_words.AREA
     )
     assert [row.title for row in chart.rows] == ["MP3 re-encoding", "64 kbit/s", "White noise", "20 dB SNR"]
     assert [row.heading for row in chart.rows] == [True, False, True, False]
     assert [bool(row.marks) for row in chart.rows] == [False, True, False, True]
 
 
-def test_no_change_is_lost_when_they_are_drawn_in_two_halves(audit: Audit) -> None:
-    assert audit.robustness is not None
-    halves = robustness_figures.halves(audit.robustness)
-    assert sorted(line for half in halves for line in half) == list(range(1, len(audit.robustness.names)))
+def test_no_change_is_lost_when_they_are_drawn_in_two_halves(robustness: Robustness) -> None:
+    assert robustness.changes is not None
+    halves = robustness_figures.halves(robustness.changes)
+    assert sorted(line for half in halves for line in half) == list(range(1, len(robustness.changes.names)))
 
 
 def test_every_kind_of_change_has_a_name_for_people() -> None:
     assert {change.kind for change in TRANSFORMS} == set(CHANGE_NAMES)
 
 
-def test_the_chosen_detector_is_filled_and_the_others_are_open(results: Results, audit: Audit) -> None:
-    assert audit.shortcuts is not None
-    areas = {kind: found.area for kind, found in audit.shortcuts.items()}
+def test_the_chosen_detector_is_filled_and_the_others_are_open(results: Results, robustness: Robustness) -> None:
+    assert robustness.shortcuts is not None
+    areas = {kind: found.area for kind, found in robustness.shortcuts.items()}
     chart = robustness_figures.shortcut_chart(results.models, results.models[2], areas)
     filled = [row.marks[0].filled for row in chart.rows[: len(results.models)]]
     assert filled == [place == 2 for place in range(len(results.models))]
@@ -277,7 +278,7 @@ def test_the_page_sends_no_chart_that_needs_a_library(run: Run) -> None:
 
 def answer(run: Run, change: Callable[[dict[str, Any]], object], say: Callable[..., str]) -> str:
     rewrite(run, change)
-    return say(robustness.read(run), runs.results(run).headline)
+    return say(read_robustness(run), runs.results(run).headline)
 
 
 @pytest.mark.parametrize(
@@ -329,14 +330,14 @@ def test_the_verdict_names_what_the_numbers_show(run: Run, change: str) -> None:
             lines[-1] |= worst.get(change, {})
 
     rewrite(run, write)
-    said = overview_words.verdict(runs.results(run), robustness.read(run))
+    said = overview_words.verdict(runs.results(run), read_robustness(run))
     expected = {"missed": "fails on some", "none": "shows no clear loss on"}.get(change, "errs more on some")
     assert f"{expected} changed sound." in said
 
 
 def test_the_verdict_says_what_was_not_tested(run: Run) -> None:
     rewrite(run, lambda value: value.update(leave_out=None, robustness=None))
-    said = overview_words.verdict(runs.results(run), robustness.read(run))
+    said = overview_words.verdict(runs.results(run), read_robustness(run))
     assert "untested on new ones, and is untested on changed sound" in said
 
 
@@ -350,11 +351,11 @@ def test_the_flattering_number_never_stands_alone(run: Run) -> None:
     assert caught == [sentences.percent(share) for share in (test, 1 - best["ai"]["error"], worst)]
 
 
-def test_every_sentence_of_the_summary_is_on_the_overview_as_plain_text(run: Run, audit: Audit) -> None:
+def test_every_sentence_of_the_summary_is_on_the_overview_as_plain_text(run: Run, robustness: Robustness) -> None:
     texts = [element.value for element in opened("overview").text]
-    assert audit.may
-    assert audit.may_not
-    assert all(sentence in texts for sentence in (*audit.may, *audit.may_not))
+    assert robustness.may
+    assert robustness.may_not
+    assert all(sentence in texts for sentence in (*robustness.may, *robustness.may_not))
 
 
 def test_one_training_alone_claims_no_spread(run: Run) -> None:
@@ -370,12 +371,12 @@ def test_one_training_alone_claims_no_spread(run: Run) -> None:
     assert "±" not in words(app)
 
 
-def test_the_tables_hold_every_detector_and_every_change(results: Results, audit: Audit) -> None:
-    assert audit.robustness is not None
-    assert audit.leave_out is not None
-    assert [row["Detector"] for row in robustness_tables.detector_rows(audit.robustness, results.models)] == [
+def test_the_tables_hold_every_detector_and_every_change(results: Results, robustness: Robustness) -> None:
+    assert robustness.changes is not None
+    assert robustness.leave_out is not None
+    assert [row["Detector"] for row in robustness_tables.detector_rows(robustness.changes, results.models)] == [
         model.name for model in results.models
     ]
-    assert len(robustness_tables.change_rows(audit.robustness, results.headline)) == len(audit.robustness.names)
-    (first, *_) = robustness_tables.source_rows(audit.leave_out, results.models, robustness_words.AREA)
+    assert len(robustness_tables.change_rows(robustness.changes, results.headline)) == len(robustness.changes.names)
+    (first, *_) = robustness_tables.source_rows(robustness.leave_out, results.models, robustness_words.AREA)
     assert set(DETECTORS.values()) < set(first)

@@ -11,7 +11,10 @@ from streamlit.testing.v1 import AppTest
 from core import storage
 from core.artifacts import DETECTORS, ROOT, SPLITS, Run
 from dashboard import threshold
-from dashboard.reading import attention, clips, embeddings, runs, sound
+from dashboard.reading import runs, sound
+from dashboard.reading.attention import with_branches
+from dashboard.reading.clips import read_clip_table
+from dashboard.reading.embeddings import read_map
 from scripts.benchmark import browser as benchmark_browser
 from scripts.benchmark import command as benchmark
 from scripts.benchmark import dashboard as benchmark_dashboard
@@ -72,11 +75,11 @@ def test_copies_have_names_and_songs_of_their_own_and_keep_the_shares_of_the_spl
 
 
 def test_every_array_and_table_means_the_same_copy(source: Run, made: Run) -> None:
-    own, every = clips.table(source).set_index("path"), clips.table(made)
+    own, every = read_clip_table(source).set_index("path"), read_clip_table(made)
     origin = every["path"].str.partition("/")[2]
     assert np.array_equal(every["reconstruction_error"], own.loc[origin, "reconstruction_error"])
     for fusion in ("hybrid", "three_way"):
-        attention.table(made, every, fusion)  # refuses arrays that are not what the tables say
+        with_branches(made, every, fusion)  # refuses arrays that are not what the tables say
     rows = own["row"][origin].to_numpy()
     assert np.array_equal(np.load(made.log_mel), np.load(source.log_mel)[rows])
     copy = every["path"].str.startswith("copy_1/")
@@ -94,7 +97,7 @@ def test_a_copy_sounds_as_the_clip_and_lies_near_it_on_the_map(source: Run, made
     assert last.path.startswith("copy_2/")
     path = last.path.partition("/")[2]
     assert sound.original(made, last.path).data == sound.original(source, path).data
-    small, large = embeddings.read(source, OWN), embeddings.read(made, CLIPS)
+    small, large = read_map(source, OWN), read_map(made, CLIPS)
     row = next(clip.row for clip in source.read_clips() if clip.path == path)
     apart = large.positions["hybrid"][-1] - small.positions["hybrid"][row]
     assert 0 < np.abs(apart).max() < 0.5

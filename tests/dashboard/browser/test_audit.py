@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.artifacts import Run
-from dashboard.reading import annotations
+from dashboard.reading.annotations import read_annotations
 from tests.support.browsing import complaints, says, too_wide, until, visit
 from tests.support.invented_run import invent
 
@@ -51,7 +51,7 @@ def focus(browser: "Chrome", key: str, label: str) -> None:
 
 
 def kept(run: Run) -> list[tuple[tuple[str, ...], str]]:
-    return [(one.tags, one.note) for one in annotations.read(run.annotations)]
+    return [(one.tags, one.note) for one in read_annotations(run.annotations)]
 
 
 def test_from_the_question_to_the_exported_list_without_a_mouse(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from core.artifacts import Run
-from dashboard.reading import annotations
+from dashboard.reading.annotations import read_annotations
 from tests.support.browsing import choose_row, complaints, launched, says, settle, text, until, visit
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (tests/requirements.txt)")
@@ -124,7 +124,7 @@ def test_a_tag_and_a_note_are_there_after_a_reload(silent: "Chrome", address: st
         lambda: press(silent, "n") or "Note" in silent.execute_script("return document.activeElement.ariaLabel || ''")
     )
     press(silent, "applause at the end", Keys.ENTER)
-    until(lambda: [one.note for one in annotations.read(run.annotations)] == ["applause at the end"])
+    until(lambda: [one.note for one in read_annotations(run.annotations)] == ["applause at the end"])
     visit(silent, silent.current_url)
     says(silent, "✓ mislabelled")
     assert silent.find_element("css selector", "textarea").get_attribute("value") == "applause at the end"

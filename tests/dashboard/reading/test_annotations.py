@@ -15,7 +15,7 @@ import pytest
 from core.artifacts import ROOT
 from core.errors import ArtifactError, DataError, DetectorError, ResourceError
 from dashboard.reading import annotations
-from dashboard.reading.annotations import TAGS, history, read, save
+from dashboard.reading.annotations import TAGS, history, read_annotations, save
 
 NOTES = 100  # per writer
 WRITER = f"""
@@ -41,14 +41,14 @@ def writer(file: Path, who: str, notes: int = NOTES) -> "subprocess.Popen[str]":
 
 
 def test_before_anything_is_said_there_is_nothing_and_no_file(file: Path) -> None:
-    assert read(file) == ()
+    assert read_annotations(file) == ()
     assert not file.exists()
 
 
 def test_what_was_said_is_there_again_letter_by_letter(file: Path) -> None:
     note = "he said: 'drop'; -- <b>ä</b>\n\"=1+1\" \N{MUSICAL SYMBOL G CLEF}"
     saved = save(file, "a/b 'c'.wav", "  Ana\tB. ", ("speech", "checked"), f" {note}\n", ())
-    assert read(file) == (saved,)
+    assert read_annotations(file) == (saved,)
     assert (saved.path, saved.who, saved.tags, saved.note) == ("a/b 'c'.wav", "Ana B.", ("speech", "checked"), note)
     assert saved.made.endswith("+00:00")
 
@@ -56,30 +56,30 @@ def test_what_was_said_is_there_again_letter_by_letter(file: Path) -> None:
 def test_a_name_that_is_not_utf_8_is_a_clip_like_any_other(file: Path) -> None:
     path = os.fsdecode(b"caf\xe9.wav")
     save(file, path, "", ("speech",), "", ())
-    assert read(file)[0].path == path
+    assert read_annotations(file)[0].path == path
     assert len(history(file, path)) == 1
 
 
 def test_a_later_save_takes_the_place_of_the_one_it_was_made_from_and_keeps_it_as_history(file: Path) -> None:
     first = save(file, "a", "", ("speech",), "", ())
     second = save(file, "a", "", ("speech",), "more", (first.version,))
-    assert read(file) == (second,)
+    assert read_annotations(file) == (second,)
     assert history(file, "a") == (first, second)
 
 
 def test_two_people_who_start_from_the_same_words_both_keep_theirs(file: Path) -> None:
     first = save(file, "a", "", (), "seen by both", ())
     ours, theirs = (save(file, "a", "", (), note, (first.version,)) for note in ("ours", "theirs"))
-    assert read(file) == (ours, theirs)
+    assert read_annotations(file) == (ours, theirs)
     joined = save(file, "a", "", (), "ours and theirs", (ours.version, theirs.version))
-    assert read(file) == (joined,)
+    assert read_annotations(file) == (joined,)
     assert len(history(file, "a")) == 4
 
 
 def test_people_with_names_stand_beside_each_other(file: Path) -> None:
     for who in ("Ana", "Ben"):
         save(file, "a", who, ("sounds AI",), "", ())
-    assert [one.who for one in read(file)] == ["Ana", "Ben"]
+    assert [one.who for one in read_annotations(file)] == ["Ana", "Ben"]
 
 
 def test_taking_everything_back_leaves_an_empty_word(file: Path) -> None:
@@ -112,7 +112,7 @@ def test_two_processes_and_two_threads_lose_nothing(file: Path) -> None:
         list(threads.map(write, ("Cem", "Dora")))
     errors = [process.communicate(timeout=60)[1] for process in processes]
     assert errors == ["", ""]
-    kept = read(file)
+    kept = read_annotations(file)
     for who in ("Ana", "Ben", "Cem", "Dora"):
         assert {one.note for one in kept if one.who == who} == {f"note {number}" for number in range(NOTES)}
     assert len(kept) == 4 * NOTES
@@ -125,7 +125,7 @@ def test_a_writer_killed_at_work_leaves_all_it_had_kept(file: Path) -> None:
     process.kill()
     rest, _ = process.communicate(timeout=10)
     kept = max(map(int, "".join([*printed, rest]).split()))
-    assert {f"note {number}" for number in range(kept + 1)} <= {one.note for one in read(file)}
+    assert {f"note {number}" for number in range(kept + 1)} <= {one.note for one in read_annotations(file)}
     with sqlite3.connect(file) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
@@ -137,7 +137,7 @@ def test_a_writer_killed_at_work_leaves_all_it_had_kept(file: Path) -> None:
 )
 def test_a_damaged_file_is_named_and_left_as_it_is(file: Path, rubbish: bytes) -> None:
     file.write_bytes(rubbish)
-    for attempt in (lambda: read(file), lambda: save(file, "a", "", ("speech",), "", ())):
+    for attempt in (lambda: read_annotations(file), lambda: save(file, "a", "", ("speech",), "", ())):
         with pytest.raises(ArtifactError, match=r"annotations\.sqlite: damaged.*left as it is.*mv '"):
             attempt()
     assert file.read_bytes() == rubbish
@@ -149,7 +149,7 @@ def test_a_page_damaged_in_the_middle_is_a_sentence_too(file: Path) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[:8192] + b"\xa5" * (len(whole) - 8192))
     with pytest.raises(DetectorError, match="damaged"):
-        read(file)
+        read_annotations(file)
 
 
 @pytest.mark.parametrize("statement", ["PRAGMA user_version = 7", "CREATE TABLE theirs (x)"])
@@ -158,7 +158,7 @@ def test_a_file_of_another_program_or_version_is_not_touched(file: Path, stateme
     connection.execute(statement)
     connection.close()
     before = file.read_bytes()
-    for attempt in (lambda: read(file), lambda: save(file, "a", "", ("speech",), "", ())):
+    for attempt in (lambda: read_annotations(file), lambda: save(file, "a", "", ("speech",), "", ())):
         with pytest.raises(ArtifactError, match="another version"):
             attempt()
     assert file.read_bytes() == before
@@ -171,7 +171,7 @@ def test_a_writer_that_never_ends_is_named(file: Path, monkeypatch: pytest.Monke
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(ResourceError, match="another program"):
         save(file, "a", "", (), "", (saved.version,))
-    assert read(file) == (saved,)  # readers wait for nobody
+    assert read_annotations(file) == (saved,)  # readers wait for nobody
     other.close()
 
 
@@ -198,7 +198,7 @@ def test_a_folder_that_may_not_be_written_to_can_be_read_and_says_so(locked: Pat
     file = locked / "annotations.sqlite"
     saved = save(file, "a", "", ("speech",), "", ())
     lock(locked)
-    assert read(file) == (saved,)
+    assert read_annotations(file) == (saved,)
     with pytest.raises(ResourceError, match=r"annotations\.sqlite: cannot be opened or written"):
         save(file, "b", "", ("speech",), "", ())
     with pytest.raises(ResourceError, match="cannot be opened or written"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import printable
 from dashboard.drawing import theme
-from dashboard.reading.results import Estimate, Model
+from dashboard.reading.results import Measurement, Model
 
 ROW = 44  # pixels per detector
 MOST_TICKS = 6
@@ -79,7 +79,7 @@ def auc_chart(models: Sequence[Model], headline: Model) -> Chart:
     return Chart(rows=rows, low=start(rows, 0.5), lines=(Line(0.5),))
 
 
-def recall_chart(models: Sequence[Model], recalls: Mapping[str, Sequence[Estimate]]) -> Chart:
+def recall_chart(models: Sequence[Model], recalls: Mapping[str, Sequence[Measurement]]) -> Chart:
     """Draw, per detector and class, the share of clips called rightly, with its interval.
 
     Parameters
@@ -96,11 +96,11 @@ def recall_chart(models: Sequence[Model], recalls: Mapping[str, Sequence[Estimat
     return Chart(rows=rows, low=start(rows), percent=True)
 
 
-def _named(recalls: Mapping[str, Sequence[Estimate]]) -> list[tuple[str, str, Sequence[Estimate]]]:
+def _named(recalls: Mapping[str, Sequence[Measurement]]) -> list[tuple[str, str, Sequence[Measurement]]]:
     return [(label, theme.NAMES[label], found) for label, found in recalls.items()]
 
 
-def mark(found: Estimate, name: str, *, form: str = ".3f", **look: Any) -> Mark:  # noqa: ANN401 - a mark's fields
+def mark(found: Measurement, name: str, *, form: str = ".3f", **look: Any) -> Mark:  # noqa: ANN401 - a mark's fields
     """Return an estimate as a mark with whiskers that says its name and numbers.
 
     Parameters
@@ -112,7 +112,7 @@ def mark(found: Estimate, name: str, *, form: str = ".3f", **look: Any) -> Mark:
     return Mark(at=found.value, reach=(found.low, found.high), says=says, **look)
 
 
-def class_mark(found: Estimate, label: str, name: str, size: float = 11) -> Mark:
+def class_mark(found: Measurement, label: str, name: str, size: float = 11) -> Mark:
     """Return a class's share as its mark: human above the middle of the row, AI below."""
     up = APART if label == "human" else -APART
     look = {"symbol": theme.SYMBOLS[label], "colour": theme.COLOURS[label], "size": size, "up": up}
@@ -128,7 +128,7 @@ def start(rows: Sequence[Row], most: float = 1.0) -> float:
 # As elements of the page
 
 
-def drawn(chart: Chart, alt: str) -> str:
+def chart_html(chart: Chart, alt: str) -> str:
     """Return a chart as HTML; its looks are in page.css.
 
     Parameters
