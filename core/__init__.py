@@ -6,6 +6,7 @@ imports only from those above it:
 errors      `DetectorError` and its kinds: path, problem, remedy
 progress    the bars
 machine     the processors and the memory a process has
+palette     the colours of the two classes, and the scales between them
 config      every setting, one default each
 storage     atomic writes, arrays without pickle, hashes, locks
 device      CPU, CUDA, MPS

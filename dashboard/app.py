@@ -11,6 +11,7 @@ import streamlit as st  # noqa: E402
 
 from core.errors import DetectorError  # noqa: E402
 from dashboard import address, components, selection  # noqa: E402
+from dashboard.drawing import theme  # noqa: E402
 from dashboard.reading import runs  # noqa: E402
 
 PAGES = ROOT / "pages"
@@ -25,9 +26,8 @@ NAVIGATION = {
     "robustness": "shield",
     "report": "description",
 }
-ICON = (ROOT / "dashboard/icon.svg").read_text(encoding="utf-8")  # a :material: icon would be fetched from the net
 
-st.set_page_config(page_title="Synthetic Music Detector", page_icon=ICON, layout="wide")
+st.set_page_config(page_title="Synthetic Music Detector", page_icon=theme.ICON, layout="wide")
 st.html(ROOT / "dashboard/page.css")
 page = st.navigation(
     [

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from core import palette
 from core.errors import printable
 from dashboard.drawing import theme
 from dashboard.drawing.theme import JOINER, NBSP
@@ -190,7 +191,7 @@ def source_rows(results: Results) -> list[dict[str, str]]:
     """Return, per source of the test, how many of its clips each detector calls rightly."""
     return [
         {
-            "Class": f"{theme.SIGNS[source.label]} {theme.NAMES[source.label]}",
+            "Class": f"{palette.SIGNS[source.label]} {theme.NAMES[source.label]}",
             "Source": printable(source.source),
             "Songs": f"{source.songs:,}",
         }
@@ -203,7 +204,7 @@ def count_rows(results: Results) -> list[dict[str, str]]:
     """Return clips and songs per class and source, one column per split."""
     kinds = sorted({(cell.label, cell.source) for cell in results.cells}, key=lambda kind: (kind[0] == "ai", kind[1]))
     return [
-        {"Class": f"{theme.SIGNS[label]} {theme.NAMES[label]}", "Source": printable(source)}
+        {"Class": f"{palette.SIGNS[label]} {theme.NAMES[label]}", "Source": printable(source)}
         | {title: _cell(results, split, label, source) for split, title in SPLIT_NAMES.items()}
         for label, source in kinds
     ]

@@ -20,7 +20,7 @@ PACKAGES = {
 # itself; two rooms on one floor do not know each other.
 FLOORS = {
     "core": (
-        {"errors", "progress", "machine"},
+        {"errors", "progress", "machine", "palette"},
         {"config", "storage", "device"},
         {"artifacts"},
         {"metrics"},

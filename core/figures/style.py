@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from core import palette
 from core.metrics.operating_points import CLASS_NAMES, Interval
 from core.storage import write_atomic
 
@@ -32,8 +33,8 @@ class ClassStyle(NamedTuple):
     hatch: str  # of its bars
 
 
-HUMAN = ClassStyle(CLASS_NAMES[0], "#0077BB", "o", "●", "")
-AI = ClassStyle(CLASS_NAMES[1], "#CC3311", "D", "◆", "//")
+HUMAN = ClassStyle(CLASS_NAMES[0], palette.HUMAN, "o", palette.SIGNS["human"], "")
+AI = ClassStyle(CLASS_NAMES[1], palette.AI, "D", palette.SIGNS["ai"], "//")
 CLASSES = (HUMAN, AI)  # by label
 
 # Models take neither class's colour, and differ in line and hatch too.

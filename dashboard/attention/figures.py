@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core import palette
 from core.errors import printable
 from core.features import mel_scale
 from core.storage import Array
@@ -20,8 +21,8 @@ ROW = 58  # pixels per class and branch
 TICKS = (250, 500, 1000, 2000, 4000, 8000)  # Hz
 OVERLAY = f"rgba({', '.join(str(int(theme.OVERLAY[at : at + 2], 16)) for at in (1, 3, 5))}, {{}})"  # and an opacity
 GOLDEN = 0.618034  # multiples of it spread evenly, the same way each time
-SHADE = {"fillcolor": theme.NEUTRAL, "opacity": 0.15, "line_width": 0, "layer": "below"}
-EVEN = {"dash": "dot", "width": 1, "color": theme.NEUTRAL}
+SHADE = {"fillcolor": palette.NEUTRAL, "opacity": 0.15, "line_width": 0, "layer": "below"}
+EVEN = {"dash": "dot", "width": 1, "color": palette.NEUTRAL}
 
 
 # Weights and effects
@@ -44,7 +45,7 @@ def weights_chart(test: pd.DataFrame, fusion: Fusion, branches: Sequence[str], w
         own, y = test[test["label"] == label], len(kinds) - 1 - place
         figure.add_trace(_strip(own, own[f"weight_{branch}"], label, y))
         figure.add_trace(_mean(fusion.weights[branch][label].mean, label, y - 0.34))
-        name = f"{theme.SIGNS[label]} {theme.NAMES[label]}"
+        name = f"{palette.SIGNS[label]} {theme.NAMES[label]}"
         titles.append(f"{BRANCHES[branch].capitalize()} {name}" if len(branches) > 1 else name)
     ticks = {"tickvals": list(range(len(kinds) - 1, -1, -1)), "ticktext": [_narrow(title) for title in titles]}
     figure.update_yaxes(**ticks, range=[-0.6, len(kinds) - 0.55], showgrid=False, zeroline=False, fixedrange=True)
@@ -99,7 +100,7 @@ def effect_chart(test: pd.DataFrame, branch: str) -> go.Figure:
                 hovertemplate="%{text}<br>weight %{x:.3f}, removal moves the log-odds by %{y:+.2f}<extra></extra>",
             )
         )  # fmt: skip
-    figure.add_hline(y=0, line={"width": 1, "color": theme.NEUTRAL})
+    figure.add_hline(y=0, line={"width": 1, "color": palette.NEUTRAL})
     figure.update_xaxes(range=[-0.02, 1.02], title=_title(f"Weight of the {BRANCHES[branch]}"), zeroline=False)
     figure.update_yaxes(title=_title("Change of log-odds when removed", 12), zeroline=False, fixedrange=True)
     figure.update_xaxes(fixedrange=True)
@@ -187,7 +188,7 @@ def _overlay(own: Array, x: Array, y: Array, hertz: Array, scale: MapScale) -> g
 
 def _lane(x: Array, values: Array) -> go.Scatter:
     """Return a profile over time as steps, one per column of patches."""
-    line = {"color": theme.ACCENT, "width": 1.5, "shape": "hv"}
+    line = {"color": palette.ACCENT, "width": 1.5, "shape": "hv"}
     return go.Scatter(
         x=x.round(3), y=np.append(values, values[-1]).round(3), mode="lines", line=line, fill="tozeroy",
         fillcolor=OVERLAY.format(0.25), hovertemplate="%{x:.2f} s: × %{y:.2f}<extra></extra>", yaxis="y2",
@@ -198,20 +199,20 @@ def _side_lane(values: Array, y: Array) -> go.Bar:
     """Return a profile over frequency as bars that stand beside their rows of patches."""
     return go.Bar(
         x=values.round(3), y=((y[1:] + y[:-1]) / 2).round(2), width=np.diff(y).round(2), orientation="h",
-        marker={"color": OVERLAY.format(0.35), "line": {"color": theme.ACCENT, "width": 1}},
+        marker={"color": OVERLAY.format(0.35), "line": {"color": palette.ACCENT, "width": 1}},
         hovertemplate="× %{x:.2f}<extra></extra>", xaxis="x2",
     )  # fmt: skip
 
 
 def mean_chart(values: Array, maps: Maps, seconds: float, n_mels: int, sample_rate: int, high: float) -> go.Figure:
     """Draw a mean map on time and frequency, from 0 to `high`, in multiples of the even share."""
-    return _average(values, maps, (seconds, n_mels, sample_rate), (0.0, high), theme.SEQUENTIAL, "")
+    return _average(values, maps, (seconds, n_mels, sample_rate), (0.0, high), palette.SEQUENTIAL, "")
 
 
 def difference_chart(values: Array, maps: Maps, seconds: float, n_mels: int, sample_rate: int) -> go.Figure:
     """Draw where human clips get more attention (blue, above 0) and where AI clips do (red, below 0)."""
     high = float(np.abs(values).max())
-    return _average(values, maps, (seconds, n_mels, sample_rate), (-high, high), theme.DIVERGING[::-1], "+")
+    return _average(values, maps, (seconds, n_mels, sample_rate), (-high, high), palette.DIVERGING[::-1], "+")
 
 
 def _average(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from core import palette
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
 from dashboard.reading.attention import BRANCHES, OTHERS, Attention, Correlation, Fusion
@@ -133,7 +134,7 @@ def clip_rows(clip: pd.Series, fusion: Fusion) -> list[dict[str, str]]:
 
 def _says(ai: bool) -> str:
     label = "ai" if ai else "human"
-    return f"{theme.SIGNS[label]}{NBSP}{theme.NAMES[label]}"
+    return f"{palette.SIGNS[label]}{NBSP}{theme.NAMES[label]}"
 
 
 def of_clip(clip: pd.Series, fusion: Fusion) -> str:

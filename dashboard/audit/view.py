@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from core import palette
 from core.artifacts import Run
 from core.errors import printable
 from dashboard import selection, sentences
@@ -158,7 +159,7 @@ def sources(counts: pd.DataFrame) -> None:
     """Show how many clips of each source are called wrongly."""
     rows = pd.DataFrame(
         {
-            "Class": counts["label"].map(lambda label: f"{theme.SIGNS[label]} {theme.NAMES[label]}"),
+            "Class": counts["label"].map(lambda label: f"{palette.SIGNS[label]} {theme.NAMES[label]}"),
             "Source": counts["source"].map(printable),
             "Wrong": [f"{wrong} of {n}" for wrong, n in zip(counts["wrong"], counts["clips"], strict=True)],
             "Share": counts["share"] * 100,

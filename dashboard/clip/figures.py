@@ -3,6 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
+from core import palette
 from core.config import Config
 from core.storage import Array
 from dashboard.drawing import pictures, planes, player, theme
@@ -15,12 +16,12 @@ LARGEST_RESIDUAL = 30.0  # dB: the scale of every residual, so that clips can be
 
 def spectrogram(decibels: Array, config: Config, alt: str) -> str:
     """Draw a log-mel spectrogram, (n_mels, frames) in dB below the clip's maximum, on true time and frequency axes."""
-    return _picture(decibels, config, (-config.spectrogram.top_db, 0.0), theme.SEQUENTIAL, alt)
+    return _picture(decibels, config, (-config.spectrogram.top_db, 0.0), palette.SEQUENTIAL, alt)
 
 
 def residual(difference: Array, config: Config, alt: str) -> str:
     """Draw a difference of two log-mel spectrograms in dB, centred at zero, its scale the same for every clip."""
-    return _picture(difference, config, (-LARGEST_RESIDUAL, LARGEST_RESIDUAL), theme.DIVERGING, alt)
+    return _picture(difference, config, (-LARGEST_RESIDUAL, LARGEST_RESIDUAL), palette.DIVERGING, alt)
 
 
 def _picture(values: Array, config: Config, limits: tuple[float, float], colours: list[str], alt: str) -> str:
@@ -37,7 +38,7 @@ def lines(hertz: Array, clip: Array, reference: Array, moved: Array, strongest: 
     both = np.stack([reference, clip])
     low, high = float(both.min()), max(float(both.max()), float(both.min()) + 1)
     heights, ends = (both - low) / (high - low), (hertz[0] / 1000, hertz[-1] / 1000)
-    picture = pictures.lines_svg([(heights[0], theme.NEUTRAL, 1), (heights[1], theme.ACCENT, 1.2)])
+    picture = pictures.lines_svg([(heights[0], palette.NEUTRAL, 1), (heights[1], palette.ACCENT, 1.2)])
     points = [
         planes.Point(
             line / max(len(hertz) - 1, 1), float(heights[1][line]), _moved(hertz[line], clip[line], moved[line])
@@ -69,8 +70,8 @@ def artefacts(hertz: Array, clip: Array, reference: Array, moved: Array, stronge
     """
     figure = go.Figure()
     for values, name, colour, width in (
-        (reference, "Mean human training clip", theme.NEUTRAL, 1),
-        (clip, "This clip", theme.ACCENT, 1.2),
+        (reference, "Mean human training clip", palette.NEUTRAL, 1),
+        (clip, "This clip", palette.ACCENT, 1.2),
     ):
         figure.add_trace(
             go.Scatter(  # these few points need no WebGL, which takes a second to start where there is no GPU

@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from core import palette
 from core.artifacts import Run
 from core.config import Config
 from core.errors import DetectorError, printable
@@ -29,7 +30,7 @@ def rows(found: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     A clip goes by its file's name: its whole path, which may be long, stands above its player.
     """
     shown = found[list(columns)].copy()
-    classes = {label: f"{theme.SIGNS[label]} {theme.NAMES[label]}" for label in theme.NAMES}
+    classes = {label: f"{palette.SIGNS[label]} {theme.NAMES[label]}" for label in theme.NAMES}
     for name in {"path", "source", "song"} & set(columns):
         shown[name] = shown[name].map(file_name if name == "path" else printable)
     for name in columns:
@@ -87,7 +88,7 @@ def scores(clip: pd.Series, results: Results) -> pd.DataFrame:
                 "Detector": model.name,
                 "Score": f"{clip[f'p_{model.key}']:.3f}",
                 "AI from": f"{model.threshold:.3g}",
-                "Says": f"{theme.SIGNS[clip[f'call_{model.key}']]}{NBSP}{theme.NAMES[clip[f'call_{model.key}']]}",
+                "Says": f"{palette.SIGNS[clip[f'call_{model.key}']]}{NBSP}{theme.NAMES[clip[f'call_{model.key}']]}",
                 "": f"✓{NBSP}right" if clip[f"right_{model.key}"] else f"✗{NBSP}wrong",
             }
             for model in results.models

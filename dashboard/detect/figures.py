@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core import palette
 from core.artifacts import DETECTORS
 from core.verdict.answer import Call, Verdict, Window
 from dashboard.detect.words import NAMES, SIGNS, clock
@@ -15,10 +16,10 @@ from dashboard.drawing import theme
 HEIGHT, SMALL = 430, 340  # pixels
 WRITTEN = 20  # windows up to which every cell carries its mark
 Calls = Mapping[str, Sequence[Call | None]]  # by detector, one per window; None: it does not count
-SCALE = [[place / 9, colour] for place, colour in enumerate(theme.DIVERGING)]
+SCALE = [[place / 9, colour] for place, colour in enumerate(palette.DIVERGING)]
 SHORT = {name: title.replace(" classifier", "") for name, title in DETECTORS.items()}
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-COLOURS = (theme.ACCENT, "#EE7733", "#AA4499", "#997700", theme.NEUTRAL, "#5457A6")
+COLOURS = (palette.ACCENT, "#EE7733", "#AA4499", "#997700", palette.NEUTRAL, "#5457A6")
 
 
 def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: int) -> go.Figure:
@@ -36,20 +37,20 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
     figure.add_trace(
         go.Scatter(
             x=middles, y=decided, customdata=list(range(len(middles))), text=named, mode="lines+markers",
-            line={"color": theme.NEUTRAL, "width": 2}, marker=_marker(calls[verdict.detector]),
+            line={"color": palette.NEUTRAL, "width": 2}, marker=_marker(calls[verdict.detector]),
             hovertemplate="%{text}: %{y:.1%}<extra></extra>",
         ), row=1, col=1,
     )  # fmt: skip
     edges = _edges(verdict.windows)
     figure.add_trace(_rows(verdict, calls, edges, named), row=2, col=1)
-    figure.add_hrect(low, min(high, 1.0), fillcolor=theme.NEUTRAL, opacity=0.22, line_width=0, row=1, col=1)
+    figure.add_hrect(low, min(high, 1.0), fillcolor=palette.NEUTRAL, opacity=0.22, line_width=0, row=1, col=1)
     for limit in sorted({low, min(high, 1.0)} - {0.0, 1.0}):
-        figure.add_hline(limit, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"}, row=1, col=1)
+        figure.add_hline(limit, line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"}, row=1, col=1)
     if len(middles) > 1:  # a mark around the only one would say nothing
         window = verdict.windows[chosen]
-        figure.add_vrect(window.start, window.end, fillcolor=theme.ACCENT, opacity=0.25, line_width=0, row=1, col=1)
+        figure.add_vrect(window.start, window.end, fillcolor=palette.ACCENT, opacity=0.25, line_width=0, row=1, col=1)
         # around its column: the window itself reaches into its neighbours' columns
-        figure.add_vrect(edges[chosen], edges[chosen + 1], line={"color": theme.ACCENT, "width": 3}, row=2, col=1)
+        figure.add_vrect(edges[chosen], edges[chosen + 1], line={"color": palette.ACCENT, "width": 3}, row=2, col=1)
     figure.update_yaxes(range=[-0.06, 1.06], tickformat=".0%", tickvals=[0, 0.5, 1], row=1, col=1)
     figure.update_yaxes(autorange="reversed", showgrid=False, row=2, col=1)
     figure.update_yaxes(fixedrange=True, zeroline=False)
@@ -80,8 +81,8 @@ def _value(window: Window, detector: str) -> float | None:
 
 
 def _marker(calls: Sequence[Call | None]) -> dict[str, object]:
-    looks = {"human": ("circle", theme.HUMAN), "ai": ("diamond", theme.AI)}
-    found = [looks.get(call or "", ("circle-open", theme.NEUTRAL)) for call in calls]
+    looks = {"human": ("circle", palette.HUMAN), "ai": ("diamond", palette.AI)}
+    found = [looks.get(call or "", ("circle-open", palette.NEUTRAL)) for call in calls]
     return {"symbol": [symbol for symbol, _ in found], "color": [colour for _, colour in found], "size": 10}
 
 
@@ -139,7 +140,7 @@ def place(shown: pd.DataFrame, x: float, y: float) -> go.Figure:
             go.Scattergl(x=part["x"], y=part["y"], mode="markers", marker=marker, hoverinfo="skip",
                          name=f"{name} ({len(part):,})")
         )  # fmt: skip
-    cross = {"symbol": "x-thin", "size": 18, "line": {"width": 4, "color": theme.ACCENT}}
+    cross = {"symbol": "x-thin", "size": 18, "line": {"width": 4, "color": palette.ACCENT}}
     figure.add_trace(go.Scatter(x=[x], y=[y], mode="markers", marker=cross, hoverinfo="skip", name="This window"))
     axis = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": "", "fixedrange": True}
     figure.update_xaxes(**axis).update_yaxes(**axis, scaleanchor="x")

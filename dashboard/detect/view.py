@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core import palette
 from core.artifacts import DETECTORS, Run
 from core.audio.containers import SUFFIXES
 from core.audio.upload import MAX_BYTES
@@ -76,7 +77,7 @@ def _take_clip(run: Run, path: str) -> None:
 def examples(every: pd.DataFrame, selected: str) -> dict[str, str]:
     """Return the paths of example clips by what their buttons say."""
     test = every[every["split"] == "test"]
-    own = {f"{theme.SIGNS[label]} {theme.NAMES[label]}": test[test["label"] == label] for label in theme.NAMES}
+    own = {f"{palette.SIGNS[label]} {theme.NAMES[label]}": test[test["label"] == label] for label in theme.NAMES}
     found = {title: str(part["path"].iloc[0]) for title, part in own.items() if len(part)}
     if selected in set(every["path"]):
         found["The selected clip"] = selected

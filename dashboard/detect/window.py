@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import palette
 from core.artifacts import Run
 from core.config import Config
 from core.errors import DetectorError, printable
@@ -80,7 +81,7 @@ def _neighbour_tracks(run: Run, near: pd.DataFrame | None, config: Config) -> Se
             heard = sound.original(run, clip["path"])
         except DetectorError:  # the run came without its clips
             continue
-        tracks.append(_track(f"Nearest {place} {theme.SIGNS[clip['label']]}", heard, picture, config))
+        tracks.append(_track(f"Nearest {place} {palette.SIGNS[clip['label']]}", heard, picture, config))
     return tracks
 
 
@@ -92,7 +93,7 @@ def _table(near: pd.DataFrame | None) -> None:
     rows = [
         {
             "Cosine": f"{clip['cosine']:.3f}",
-            "Class": f"{theme.SIGNS[clip['label']]} {theme.NAMES[clip['label']]}",
+            "Class": f"{palette.SIGNS[clip['label']]} {theme.NAMES[clip['label']]}",
             "Source": printable(clip["source"]),
             "Clip": printable(PurePath(clip["path"]).name, 60),  # last: on a phone it is what is cut off
         }

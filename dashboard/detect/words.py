@@ -1,5 +1,6 @@
 """What a verdict says, in words: plain values in, sentences out. Page and HTML export share them."""
 
+from core import palette
 from core.artifacts import DETECTORS
 from core.audio.source import WARNINGS
 from core.errors import AudioError, printable
@@ -7,7 +8,7 @@ from core.verdict.answer import Call, Verdict, Window
 from dashboard.drawing import theme
 from dashboard.sentences import duration
 
-SIGNS: dict[Call, str] = {"human": theme.SIGNS["human"], "ai": theme.SIGNS["ai"], "uncertain": "?", "out_of_scope": "–"}
+SIGNS: dict[Call, str] = {**palette.SIGNS, "uncertain": "?", "out_of_scope": "–"}  # type: ignore[dict-item]
 NAMES: dict[Call, str] = {"human": "Human", "ai": "AI", "uncertain": "Uncertain", "out_of_scope": "Out of scope"}
 COLOURED: dict[Call, str] = {**theme.MARKS, "uncertain": "?", "out_of_scope": "–"}  # type: ignore[dict-item]
 

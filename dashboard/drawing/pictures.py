@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageColor
 
+from core import palette
 from dashboard.drawing import theme
 
 LEVELS = 256
@@ -20,7 +21,7 @@ OPAQUE = 0.8 * 255  # how much of what lies below the strongest weight of a laye
 
 
 def spectrogram_png(
-    log_mel_db: ArrayLike, low: float = -80.0, high: float = 0.0, colours: Sequence[str] = theme.SEQUENTIAL
+    log_mel_db: ArrayLike, low: float = -80.0, high: float = 0.0, colours: Sequence[str] = palette.SEQUENTIAL
 ) -> bytes:
     """Draw a spectrogram, one pixel per band and frame, the lowest band at the bottom.
 
@@ -34,7 +35,7 @@ def spectrogram_png(
     return _png(_with_palette(np.flipud(share), colours))
 
 
-def colour_bar_png(colours: Sequence[str] = theme.SEQUENTIAL) -> bytes:
+def colour_bar_png(colours: Sequence[str] = palette.SEQUENTIAL) -> bytes:
     """Draw a scale of colours, first to last from left to right, one pixel high."""
     return _png(_with_palette(np.linspace(0, 1, LEVELS)[None], colours))
 

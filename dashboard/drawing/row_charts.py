@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from core import palette
 from core.errors import printable
 from dashboard.drawing import theme
 from dashboard.reading.results import Measurement, Model
@@ -27,7 +28,7 @@ class Mark:
     at: float
     says: str  # under the pointer
     symbol: str = "square"  # or `circle`, `diamond`, `x`, `bar`
-    colour: str = theme.NEUTRAL
+    colour: str = palette.NEUTRAL
     size: float = 11  # pixels
     filled: bool = True
     reach: tuple[float, float] | None = None  # where its whiskers end
@@ -50,7 +51,7 @@ class Line:
     """An upright line that marks are read against."""
 
     at: float
-    colour: str = theme.NEUTRAL
+    colour: str = palette.NEUTRAL
     dash: str = "dotted"  # or `dashed`
 
 
@@ -72,7 +73,7 @@ class Chart:
 
 def auc_chart(models: Sequence[Model], headline: Model) -> Chart:
     """Draw each detector's AUC with its interval; the headline's mark is filled."""
-    look: dict[bool, dict[str, Any]] = {True: {"colour": theme.ACCENT}, False: {"filled": False}}
+    look: dict[bool, dict[str, Any]] = {True: {"colour": palette.ACCENT}, False: {"filled": False}}
     rows = tuple(
         Row(model.name, (mark(model.scores["roc_auc"], model.name, **look[model is headline]),)) for model in models
     )

@@ -7,6 +7,7 @@ page would wait for.
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from core import palette
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
 
@@ -39,7 +40,7 @@ def _text(text: str) -> str:
     """Return plain text as HTML, the classes' marks in their colours."""
     shown = escape(text)
     for label, mark in theme.MARKS.items():
-        sign = theme.SIGNS[label]
+        sign = palette.SIGNS[label]
         shown = shown.replace(f"{sign} ", f"{sign}{NBSP}")
         shown = shown.replace(mark, f'<span style="color: {theme.COLOURS[label]}">{sign}</span>')
     return shown

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core import palette
 from core.errors import printable
 from dashboard.drawing import pictures, planes, theme
 from dashboard.drawing.planes import plane_html
@@ -21,18 +22,18 @@ HEIGHT, SMALL = 500, 360  # pixels
 MARK, SMALL_MARK, MANY = 8, 5, 1500  # pixels; small ones where there are many
 RING, LINE = 15, 20  # pixels
 # Told apart by the colour-blind (Tol, vibrant, and a brown); the shape tells the class
-PALETTE = (theme.HUMAN, "#EE7733", theme.ACCENT, "#AA4499", "#997700")
+PALETTE = (palette.HUMAN, "#EE7733", palette.ACCENT, "#AA4499", "#997700")
 FIXED = {
-    "Human": theme.HUMAN,
-    "AI": theme.AI,
-    "Called Human": theme.HUMAN,
-    "Called AI": theme.AI,
-    "Right": theme.ACCENT,
+    "Human": palette.HUMAN,
+    "AI": palette.AI,
+    "Called Human": palette.HUMAN,
+    "Called AI": palette.AI,
+    "Right": palette.ACCENT,
     "Wrong": "#EE7733",
 }
 SCALE = ("#5457A6", "#2A7F93", "#22A884", "#7AD151", "#FDE725")  # viridis, its dark end lifted off a dark page
 DOTS, EDGE = 720, 0.02  # pixels of the still map's longer side; share left free round it
-SELECTED: Mapping[str, Any] = {"symbol": "x", "colour": theme.ACCENT, "size": 18}
+SELECTED: Mapping[str, Any] = {"symbol": "x", "colour": palette.ACCENT, "size": 18}
 MAP_CONFIG = {
     **theme.CHART_CONFIG,
     "displayModeBar": True,
@@ -83,14 +84,14 @@ def by_name(shown: pd.DataFrame, names: pd.Series, text: Sequence[str], chosen: 
     for label in theme.NAMES:
         own = names[shown["label"] == label]
         for place, (name, count) in enumerate(_ordered(own)):
-            colour = FIXED.get(name, PALETTE[place] if place < len(PALETTE) else theme.NEUTRAL)
+            colour = FIXED.get(name, PALETTE[place] if place < len(PALETTE) else palette.NEUTRAL)
             part = shown.loc[own.index[own == name]]
             marker = {"color": colour, "symbol": theme.SYMBOLS[label], "size": _size(shown)}
             figure.add_trace(_marks(part, marker, label, f"{plain(name)} ({count:,})", chosen))
     if not names.isin(theme.NAMES.values()).all():  # otherwise the names are the classes
         for trace in figure.data:
             label = trace.legendgroup
-            trace.legendgrouptitle.text = f"{theme.SIGNS[label]} {theme.NAMES[label]}"
+            trace.legendgrouptitle.text = f"{palette.SIGNS[label]} {theme.NAMES[label]}"
     return figure.update_layout(height=HEIGHT + LINE * (len(figure.data) // 2))  # the legend takes nothing of the map
 
 
@@ -125,7 +126,7 @@ def by_number(
 
 def add_errors(figure: go.Figure, wrong: pd.DataFrame, name: str, chosen: Sequence[int]) -> go.Figure:
     """Put a ring round the clips that a detector calls wrongly; the legend switches the rings off."""
-    ring = {"symbol": "circle-open", "size": RING, "color": theme.NEUTRAL, "line": {"width": 2}}
+    ring = {"symbol": "circle-open", "size": RING, "color": palette.NEUTRAL, "line": {"width": 2}}
     trace = go.Scattergl(
         x=wrong["x"], y=wrong["y"], customdata=wrong.index.tolist(), mode="markers", marker=ring, hoverinfo="skip",
         name=f"{name} is wrong ({len(wrong):,})", selectedpoints=_places(wrong, chosen),
@@ -146,7 +147,7 @@ def locator(shown: pd.DataFrame, row: int, near: Iterable[int], alt: str) -> str
     low, span = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-9)
     shares = EDGE + (1 - 2 * EDGE) * (places - low) / span
     wide, high = span / span.max()
-    dots = pictures.dots_png(shares[:, 0], shares[:, 1], (round(DOTS * wide), round(DOTS * high)), theme.NEUTRAL, 3)
+    dots = pictures.dots_png(shares[:, 0], shares[:, 1], (round(DOTS * wide), round(DOTS * high)), palette.NEUTRAL, 3)
     marks = [(place, _neighbour(shown.iloc[place])) for place in _there(shown, near)]
     marks += [(place, Mark(at=0, says="The selected clip", **SELECTED)) for place in _there(shown, [row])]
     points = [planes.Point(float(shares[place, 0]), float(shares[place, 1]), mark) for place, mark in marks]
@@ -170,7 +171,7 @@ def _marks(
 ) -> go.Scattergl:
     return go.Scattergl(
         x=part["x"], y=part["y"], customdata=part.index.tolist(), text=part["text"].tolist(), mode="markers",
-        marker={"opacity": 0.85, "line": {"width": 0.5, "color": theme.NEUTRAL}, **marker},
+        marker={"opacity": 0.85, "line": {"width": 0.5, "color": palette.NEUTRAL}, **marker},
         name=name, legendgroup=label,
         selectedpoints=_places(part, chosen), selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 0.12}}, hovertemplate=f"%{{text}}<extra>{theme.NAMES[label]}</extra>",

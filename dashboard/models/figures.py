@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core import palette
 from core.metrics.operating_points import Curves, Floats, Interval, Ints, normal_deviate
 from dashboard.drawing import theme
 from dashboard.reading.detectors import Bin, Pair
@@ -19,11 +20,11 @@ BINS = 36
 FURTHEST = 1e-5  # scores nearer to 0 or 1 are drawn here
 PERCENTS = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
 DIAGONAL = {
-    "type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"dash": "dot", "width": 1, "color": theme.NEUTRAL},
+    "type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"dash": "dot", "width": 1, "color": palette.NEUTRAL},
 }  # fmt: skip
 CLASS_NOTES = [
     {
-        "text": f"{theme.SIGNS[label]} {theme.NAMES[label]} clips", "x": x, "y": y, "xref": "paper", "yref": "paper",
+        "text": f"{palette.SIGNS[label]} {theme.NAMES[label]} clips", "x": x, "y": y, "xref": "paper", "yref": "paper",
         "showarrow": False, "font": {"color": theme.COLOURS[label], "size": 13},
     }
     for label, x, y in (("ai", 0.02, 0.98), ("human", 0.98, 0.02))
@@ -86,9 +87,9 @@ def _traces(
     first: Trace, second: Trace | None, axes: Callable[[Curves], tuple[Floats, Floats]]
 ) -> list[dict[str, object]]:
     """Return both curves, each with its operating point, filled, and the validation threshold's, a ring."""
-    drawn = [(first, theme.ACCENT, "solid")]
+    drawn = [(first, palette.ACCENT, "solid")]
     if second is not None:
-        drawn.insert(0, (second, theme.NEUTRAL, "dash"))
+        drawn.insert(0, (second, palette.NEUTRAL, "dash"))
     return [part for trace, colour, dash in drawn for part in _curve(trace, *axes(trace.curves), colour, dash)]
 
 
@@ -109,7 +110,7 @@ def _curve(trace: Trace, x: Floats, y: Floats, colour: str, dash: str) -> list[d
 
 
 def _whisker(x: Interval, y: Interval) -> dict[str, object]:
-    line = {"color": theme.ACCENT, "width": 1.5}
+    line = {"color": palette.ACCENT, "width": 1.5}
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line, "hoverinfo": "skip"}
 
 
@@ -134,7 +135,7 @@ def histogram(labels: Ints, probabilities: Floats, threshold: float, chosen: flo
     }  # fmt: skip
     up_and_down = {f"−{n}": str(n) for n in range(1, int(top) + 1)}  # both classes are counted from zero
     y = _axis("Clips") | {"range": [-top, top], "nticks": 7, "zeroline": True, "labelalias": up_and_down}
-    lines = [_upright(chosen, "dot", theme.NEUTRAL), _upright(threshold, "solid", theme.ACCENT)]
+    lines = [_upright(chosen, "dot", palette.NEUTRAL), _upright(threshold, "solid", palette.ACCENT)]
     return _figure(bars, x, y, shapes=lines, annotations=CLASS_NOTES, barmode="relative", bargap=0.08)
 
 
@@ -168,7 +169,7 @@ def _log_odds(probabilities: Floats) -> Floats:
 def reliability(bins: Mapping[str, Sequence[Bin]]) -> go.Figure:
     """Draw the share of AI over the score, before and after the temperature, with intervals."""
     figure = _figure([], _axis("Score: probability of AI"), _axis("Share of AI"), shapes=[DIAGONAL])
-    styles = {"before": ("circle-open", theme.NEUTRAL, "dash"), "after": ("circle", theme.ACCENT, "solid")}
+    styles = {"before": ("circle-open", palette.NEUTRAL, "dash"), "after": ("circle", palette.ACCENT, "solid")}
     for when, found in bins.items():
         symbol, colour, dash = styles[when]
         figure.add_scatter(
@@ -192,7 +193,7 @@ def reliability(bins: Mapping[str, Sequence[Bin]]) -> go.Figure:
 def training_curve(history: pd.DataFrame, quantity: str) -> go.Figure:
     """Draw a quantity (loss, accuracy) by epoch on training and validation; a star marks the epoch that was kept."""
     figure = go.Figure()
-    for split, dash, colour in (("train", "dot", theme.NEUTRAL), ("val", "solid", theme.ACCENT)):
+    for split, dash, colour in (("train", "dot", palette.NEUTRAL), ("val", "solid", palette.ACCENT)):
         figure.add_scatter(
             x=history["epoch"], y=history[f"{split}_{quantity}"], mode="lines", name=f"{SPLIT_WORDS[split]}",
             line={"dash": dash, "color": colour, "width": 2.5},
@@ -201,7 +202,7 @@ def training_curve(history: pd.DataFrame, quantity: str) -> go.Figure:
     kept = history[history["kept"]]
     figure.add_scatter(
         x=kept["epoch"], y=kept[f"val_{quantity}"], mode="markers", name="kept",
-        marker={"symbol": "star", "size": 14, "color": theme.ACCENT},
+        marker={"symbol": "star", "size": 14, "color": palette.ACCENT},
         hovertemplate="Epoch %{x} was kept: %{y:.3f}<extra></extra>",
     )  # fmt: skip
     share = {"tickformat": ".0%"} if quantity == "accuracy" else {"rangemode": "tozero"}
@@ -219,10 +220,10 @@ def differences(pairs: Sequence[Pair], names: Mapping[str, str]) -> go.Figure:
     places = list(range(len(pairs) - 1, -1, -1))
     values = [pair.area.value for pair in pairs]
     figure = go.Figure()
-    figure.add_vline(x=0, line={"dash": "dot", "width": 1.5, "color": theme.NEUTRAL})
+    figure.add_vline(x=0, line={"dash": "dot", "width": 1.5, "color": palette.NEUTRAL})
     figure.add_scatter(
         x=[found.value for found in values], y=places, mode="markers",
-        marker={"symbol": "square", "size": 10, "color": theme.ACCENT},
+        marker={"symbol": "square", "size": 10, "color": palette.ACCENT},
         error_x={
             "array": [found.high - found.value for found in values],
             "arrayminus": [found.value - found.low for found in values], "width": 5, "thickness": 2,
@@ -247,7 +248,7 @@ def seeds(values: Mapping[str, Sequence[float]]) -> go.Figure:
     for place, (name, found) in zip(places, values.items(), strict=True):
         figure.add_scatter(
             x=list(found), y=[place] * len(found), mode="markers",
-            marker={"symbol": "circle-open", "size": 11, "color": theme.ACCENT, "line": {"width": 2}},
+            marker={"symbol": "circle-open", "size": 11, "color": palette.ACCENT, "line": {"width": 2}},
             hovertemplate=f"{name}: %{{x:.3f}}<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title="AUC on the test clips", zeroline=False, fixedrange=True, nticks=7)

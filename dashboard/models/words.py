@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from core import palette
 from core.metrics.operating_points import OperatingPoint
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
@@ -105,7 +106,7 @@ def detector_rows(results: Results) -> list[dict[str, str]]:
     """Return every detector's figures on the test clips at its own validation threshold, as results.json has them."""
     columns = {"AUC": "roc_auc", "Accuracy": "accuracy"}
     columns |= {
-        f"{theme.SIGNS[label]} {name} {title}": f"{figure}_{label}"
+        f"{palette.SIGNS[label]} {name} {title}": f"{figure}_{label}"
         for label, name in theme.NAMES.items()
         for figure, title in {"precision": "precision", "recall": "recall", "f1": "F1"}.items()
     }

@@ -112,11 +112,17 @@ def _examples(options: Options) -> bool:
 
 
 def _document(context: dict[str, Any]) -> str:
-    style = (HERE / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    icon = pictures.data_uri((HERE.parent / "icon.svg").read_bytes(), "image/svg+xml")
+    look = style()
+    digest = base64.b64encode(hashlib.sha256(look.encode()).digest()).decode()
+    icon = pictures.data_uri(theme.ICON.encode(), "image/svg+xml")
     page = _environment().get_template("report.html")
-    return page.render(context, style=Markup(style), style_digest=digest, icon=icon)
+    return page.render(context, style=Markup(look), style_digest=digest, icon=icon)
+
+
+def style() -> str:
+    """Return report.css after the two class colours, which it calls `--human` and `--ai`."""
+    colours = " ".join(f"--{label}: {colour};" for label, colour in theme.COLOURS.items())
+    return f":root {{ {colours} }}\n" + (HERE / "report.css").read_text(encoding="utf-8")
 
 
 @cache

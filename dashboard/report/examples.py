@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import soundfile
 
+from core import palette
 from core.artifacts import Run
 from core.config import Config
 from core.errors import ArtifactError, printable
@@ -93,7 +94,7 @@ def _title(choice: Choice) -> str:
         "wrong": "surely wrong",
         "nearest": f"nearest to the threshold, called {'rightly' if choice.right else 'wrongly'}",
     }
-    return f"{theme.SIGNS[label]} {theme.NAMES[label]}: {how[choice.kind]}"
+    return f"{palette.SIGNS[label]} {theme.NAMES[label]}: {how[choice.kind]}"
 
 
 def _sound(run: Run, choice: Choice, config: Config) -> tuple[str, str]:

@@ -7,6 +7,7 @@ markup, so that nothing a user named can become any.
 import re
 from html import escape
 
+from core import palette
 from dashboard.drawing import theme
 from dashboard.drawing.theme import JOINER, NBSP
 
@@ -40,13 +41,13 @@ def html_of(markdown: str) -> str:
 def marked(text: str) -> str:
     """Return plain text as HTML in which the two class marks have their colours and stay with what they mark."""
     said = escape(text)
-    for label, sign in theme.SIGNS.items():
+    for label, sign in palette.SIGNS.items():
         said = said.replace(f"{sign} ", f"{sign}{NBSP}").replace(sign, _mark(label))
     return said
 
 
 def _mark(label: str) -> str:
-    return f'<span class="{label}">{theme.SIGNS[label]}</span>'
+    return f'<span class="{label}">{palette.SIGNS[label]}</span>'
 
 
 def _element(token: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from core import palette
 from core.artifacts import CHANGE_NAMES
 from core.errors import printable
 from dashboard.drawing import theme
@@ -26,7 +27,7 @@ def shortcut_chart(models: Sequence[Model], chosen: Model, without_music: Mappin
     without_music : by title, at most a few words.
     """
     looks: list[dict[str, Any]] = [
-        {"colour": theme.ACCENT} if model is chosen else {"filled": False, "size": 10} for model in models
+        {"colour": palette.ACCENT} if model is chosen else {"filled": False, "size": 10} for model in models
     ]
     rows = [
         Row(model.name, (mark(model.scores["roc_auc"], model.name, **look),))
@@ -125,14 +126,14 @@ def change_chart(
         unchanged = (("human", clean.called_ai), ("ai", clean.missed))
         dashed = tuple(Line(share.value, theme.COLOURS[label], DASHED) for label, share in unchanged)
         return _on_axis(rows, measure, dashed, DENSE)
-    look = {"colour": theme.ACCENT}
+    look = {"colour": palette.ACCENT}
     rows = _by_kind(
         found,
         lines,
         lambda n: _compared({model.name: found.models[model.key][n].area for model in models}, chosen, measure, look),
     )
     lowest = min(line.area.low for own in found.models.values() for line in own)  # the same axis for both halves
-    return _on_axis(rows, measure, (Line(clean.area.value, theme.ACCENT, DASHED),), DENSE, lowest)
+    return _on_axis(rows, measure, (Line(clean.area.value, palette.ACCENT, DASHED),), DENSE, lowest)
 
 
 def _errors(own: ChangeScores, name: str) -> tuple[Mark, ...]:
@@ -157,7 +158,7 @@ def seed_chart(found: Seeds, models: Sequence[Model], chosen: Model) -> Chart:
     rows = []
     for model in models:
         spread = found.models[model.key]["roc_auc"]
-        colour = theme.ACCENT if model is chosen else theme.NEUTRAL
+        colour = palette.ACCENT if model is chosen else palette.NEUTRAL
         each = [
             Mark(at=value, says=f"{model.name}, one training: {value:.3f}", symbol="bar", size=14, colour=colour)
             for value in spread.values

@@ -5,6 +5,7 @@ One dictionary per row. Every chart of the audit has its table here.
 
 from collections.abc import Mapping, Sequence
 
+from core import palette
 from core.errors import printable
 from dashboard.drawing import theme
 from dashboard.reading.results import Measurement, Model, Results
@@ -75,8 +76,8 @@ def source_rows(found: LeaveOut, models: Sequence[Model], measure: str) -> list[
     """Return one row per held-out source, with every detector's figure; plain text."""
     return [
         {
-            "Class": f"{theme.SIGNS[source.label]} {theme.NAMES[source.label]}",
-            "HeldOutSource": printable(source.name),
+            "Class": f"{palette.SIGNS[source.label]} {theme.NAMES[source.label]}",
+            "Source": printable(source.name),
             "Clips": f"{source.n:,}",
             "Songs": f"{source.songs:,}",
         }
@@ -115,8 +116,8 @@ def _detector_row(found: ChangedSound, model: Model) -> dict[str, str]:
         "AUC unchanged": of(clean.area),
         "AUC at worst": of(worst.area),
         "Changes that cost AUC": f"{sum(line.loss.high < 0 for line in changed)} of {len(changed)}",
-        f"{theme.SIGNS['human']} Human called AI": f"{percent(clean.called_ai.value)} → {percent(called)}",
-        f"{theme.SIGNS['ai']} AI missed": f"{percent(clean.missed.value)} → {percent(missed)}",
+        f"{palette.SIGNS['human']} Human called AI": f"{percent(clean.called_ai.value)} → {percent(called)}",
+        f"{palette.SIGNS['ai']} AI missed": f"{percent(clean.missed.value)} → {percent(missed)}",
     }
 
 
@@ -127,8 +128,8 @@ def change_rows(found: ChangedSound, model: Model) -> list[dict[str, str]]:
             "Change": printable(name),
             "AUC": of(line.area),
             "AUC lost or won": _signed(line.loss) if place else "–",
-            f"{theme.SIGNS['human']} Human called AI": percents(line.called_ai),
-            f"{theme.SIGNS['ai']} AI missed": percents(line.missed),
+            f"{palette.SIGNS['human']} Human called AI": percents(line.called_ai),
+            f"{palette.SIGNS['ai']} AI missed": percents(line.missed),
         }
         for place, (name, line) in enumerate(zip(found.names, found.models[model.key], strict=True))
     ]

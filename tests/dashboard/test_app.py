@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core import errors, pipeline
+from core import errors, palette, pipeline
 from core.artifacts import ROOT, Run
 from dashboard import sentences
 from dashboard.drawing import row_charts, theme
@@ -349,18 +349,11 @@ def test_many_left_out_files_are_shown_as_n_of_many(artifacts: Path) -> None:
 # Colours and marks
 
 
-def test_the_theme_file_and_the_code_agree_on_the_class_colours() -> None:
-    text = (ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8")
-    assert f'blueTextColor = "{theme.HUMAN}"' in text
-    assert f'redTextColor = "{theme.AI}"' in text
-    assert f'chartCategoricalColors = ["{theme.HUMAN}", "{theme.AI}"' in text
-
-
 def test_classes_differ_in_shape_not_only_in_colour(results: Results) -> None:
     recalls = {label: [model.scores[f"recall_{label}"] for model in results.models] for label in theme.NAMES}
     for row in row_charts.recall_chart(results.models, recalls).rows:
         assert [mark.symbol for mark in row.marks] == ["circle", "diamond"]
-        assert [mark.colour for mark in row.marks] == [theme.HUMAN, theme.AI]
+        assert [mark.colour for mark in row.marks] == [palette.HUMAN, palette.AI]
 
 
 def test_whiskers_end_at_the_interval(results: Results) -> None:

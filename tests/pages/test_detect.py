@@ -18,6 +18,7 @@ import pytest
 import soundfile as sf
 from streamlit.testing.v1 import AppTest
 
+from core import palette
 from core.artifacts import ROOT, Run
 from core.audio.clips import read_clip
 from core.audio.upload import decoded
@@ -33,7 +34,6 @@ from dashboard.detect import near
 from dashboard.detect import view as detect_view
 from dashboard.detect import words as detect_words
 from dashboard.detect.session import Given
-from dashboard.drawing import theme
 from dashboard.reading.sound import Sound
 from tests.support import hostile_audio, reading
 from tests.support.invented_run import HOSTILE, invent
@@ -309,7 +309,7 @@ def test_a_single_window_fills_its_own_time(verdict: Verdict) -> None:
     only = replace(verdict, windows=(replace(verdict.windows[0], start=0.0, end=5.0),), seconds=5.0)
     figure = detect_figures.timeline(only, dict.fromkeys(only.by_detector, ("ai",)), 0.2, 0.7, 0)
     assert list(figure.data[1].x) == [0, 5]
-    assert not [shape for shape in figure.layout.shapes if shape.fillcolor == theme.ACCENT], "nothing is marked"
+    assert not [shape for shape in figure.layout.shapes if shape.fillcolor == palette.ACCENT], "nothing is marked"
 
 
 def test_a_sound_that_is_a_clip_stands_where_the_clip_stands() -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core import storage
+from core import palette, storage
 from core.artifacts import ROOT, Run
 from core.errors import ArtifactError
 from dashboard import sentences
@@ -180,7 +180,7 @@ def test_small_sources_stand_together_and_are_counted() -> None:
     names = choice.values(shown, "source", "cnn")
     assert set(names[:20]) == {f"s{n}" for n in range(5)} | {f"5 {OTHERS}"}
     chart = map_figures.by_name(shown, names, map_figures.hover(shown, "cnn"), [])
-    assert [trace.marker.color for trace in chart.data if OTHERS in trace.name] == [theme.NEUTRAL]
+    assert [trace.marker.color for trace in chart.data if OTHERS in trace.name] == [palette.NEUTRAL]
 
 
 def test_the_export_holds_who_the_clips_are_their_scores_and_their_place() -> None:
@@ -298,7 +298,7 @@ def test_neighbours_stand_on_the_still_map_where_they_are_on_the_map() -> None:
 
 
 def test_a_dot_is_drawn_where_its_clip_lies() -> None:
-    image = Image.open(io.BytesIO(pictures.dots_png([0.0, 1.0], [1.0, 0.0], (20, 10), theme.NEUTRAL, 1)))
+    image = Image.open(io.BytesIO(pictures.dots_png([0.0, 1.0], [1.0, 0.0], (20, 10), palette.NEUTRAL, 1)))
     pixels = np.asarray(image.convert("RGBA"))
     assert pixels.shape == (10, 20, 4)
     assert np.argwhere(pixels[..., 3]).tolist() == [[0, 0], [0, 1], [1, 0], [8, 19], [9, 18], [9, 19]]

@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
+from core import palette
 from core.figures import audit as audit_figures
 from core.figures import results as result_figures
 from core.metrics.scores import SongMean, score
@@ -212,7 +213,7 @@ def test_no_model_wears_a_classs_colour_and_no_two_models_share_colour_and_line(
     lines = result_figures.plot_roc_curves(LABELS, PROBABILITIES).axes[0].lines[:4]
     assert len({line.get_color() for line in lines}) == 4
     assert len({str(line._unscaled_dash_pattern) for line in lines}) == 4
-    assert not {line.get_color() for line in lines} & {"#0077BB", "#CC3311"}
+    assert not {line.get_color() for line in lines} & {palette.HUMAN, palette.AI}
 
 
 @pytest.mark.parametrize("names", [("Frozen", "Fine-tuned"), ("Autoencoder", "Transformer", "Hybrid")])
@@ -220,7 +221,7 @@ def test_a_map_shows_human_as_blue_circles_and_ai_as_red_diamonds(names: tuple[s
     figure = tsne(names)
     assert [axes.get_title() for axes in figure.axes] == list(names)
     for axes in figure.axes:
-        for artist, color, marker in zip(axes.collections, ("#0077BB", "#CC3311"), ("o", "D"), strict=True):
+        for artist, color, marker in zip(axes.collections, (palette.HUMAN, palette.AI), ("o", "D"), strict=True):
             assert isinstance(artist, PathCollection)
             shape = MarkerStyle(marker)
             expected = shape.get_path().transformed(shape.get_transform())
@@ -252,7 +253,7 @@ def test_metric_bars_are_as_high_as_the_scores_and_carry_their_intervals() -> No
 def test_attention_bars_differ_by_hatch_and_marker_and_not_by_colour_alone() -> None:
     figure = attention()
     human, ai = (c for c in figure.axes[0].containers if hasattr(c, "patches"))
-    assert [to_hex(c[0].get_facecolor()) for c in (human, ai)] == ["#0077bb", "#cc3311"]
+    assert [to_hex(c[0].get_facecolor()) for c in (human, ai)] == [palette.HUMAN.lower(), palette.AI.lower()]
     assert human[0].get_hatch() != ai[0].get_hatch()
     assert [bar.get_height() for bar in human] == pytest.approx([0.4, 0.6])
     assert [line.get_marker() for line in figure.axes[0].lines if line.get_marker() in "oD"] == ["o", "D"]
@@ -345,9 +346,7 @@ def test_a_source_never_heard_carries_its_class_its_n_and_every_models_mark() ->
     assert labels[0] == "● Human: fma\nn = 30, 12 songs"
     assert labels[1].startswith(r"◆ AI: a \$ource of …")
     assert [to_hex(label.get_color()) for label in figure.axes[0].get_yticklabels()] == [
-        "#0077bb",
-        "#cc3311",
-        "#cc3311",
+        colour.lower() for colour in (palette.HUMAN, palette.AI, palette.AI)
     ]
     auc, recall = figure.axes
     assert {float(x) for line in auc.containers for x in line[0].get_xdata()} == {0.8}

@@ -2,7 +2,6 @@
 
 import io
 import re
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import soundfile as sf
 from PIL import Image, ImageColor
 
-from core import storage
+from core import palette, storage
 from core.artifacts import CLIP_COLUMNS, ROOT, Run
 from core.audio.clips import read_clip
 from core.config import Config
@@ -18,7 +17,7 @@ from core.errors import ArtifactError
 from core.features.filterbanks import log_mel
 from core.features.inverse import mel_to_audio, spread_over_bins
 from core.features.mel_scale import band_centres
-from dashboard.drawing import pictures, player, theme
+from dashboard.drawing import pictures, player
 from dashboard.reading import sound
 from dashboard.reading.sound import Sound
 
@@ -262,13 +261,13 @@ def test_low_bands_are_at_the_bottom_and_loud_is_bright() -> None:
     mel[0, 2] = 0  # the lowest band, third frame
     drawn = colours(pictures.spectrogram_png(mel))
     assert drawn.shape == (4, 6, 4)
-    assert drawn[3, 2, :3].tolist() == rgb(theme.SEQUENTIAL[-1])
-    assert drawn[0, 2, :3].tolist() == rgb(theme.SEQUENTIAL[0])
+    assert drawn[3, 2, :3].tolist() == rgb(palette.SEQUENTIAL[-1])
+    assert drawn[0, 2, :3].tolist() == rgb(palette.SEQUENTIAL[0])
 
 
 def test_beyond_the_scale_its_ends_are_drawn() -> None:
     drawn = colours(pictures.spectrogram_png([[-200.0, np.nan, 50.0]]))
-    assert [pixel[:3].tolist() for pixel in drawn[0]] == [rgb(theme.SEQUENTIAL[n]) for n in (0, 0, -1)]
+    assert [pixel[:3].tolist() for pixel in drawn[0]] == [rgb(palette.SEQUENTIAL[n]) for n in (0, 0, -1)]
 
 
 def test_a_layer_is_clear_where_nothing_weighs() -> None:
@@ -282,13 +281,7 @@ def test_a_layer_is_clear_where_nothing_weighs() -> None:
 
 def test_a_colour_bar_runs_through_all_colours() -> None:
     bar = colours(pictures.colour_bar_png())[0, :, :3]
-    assert bar[[0, -1]].tolist() == [rgb(theme.SEQUENTIAL[0]), rgb(theme.SEQUENTIAL[-1])]
-
-
-def test_the_theme_file_and_the_code_agree_on_the_scales() -> None:
-    chosen = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
-    assert chosen["chartSequentialColors"] == list(theme.SEQUENTIAL)
-    assert chosen["chartDivergingColors"] == list(theme.DIVERGING)
+    assert bar[[0, -1]].tolist() == [rgb(palette.SEQUENTIAL[0]), rgb(palette.SEQUENTIAL[-1])]
 
 
 # What the player is given
