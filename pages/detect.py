@@ -26,5 +26,5 @@ if sound is not None:
         st.header("Over time", anchor=False)
         detect_view.song(answer, run.read_description()[1])
         window = detect_view.timeline(answer)
-        evidence = detect_window.show(run, sound, window)
-        detect_window.stress(run, sound, window, evidence)
+        evidence = detect_window.show(run, answer, window)
+        detect_window.stress(run, answer, window, evidence)

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+import numpy as np
 import soundfile as sf
 
 from core.artifacts import ROOT
@@ -35,6 +36,7 @@ SECONDS_PER_MINUTE: Final = 10.0  # of decoding, for each minute of sound that t
 MIN_SECONDS: Final = 15.0  # of decoding, for every file
 
 _POLL = 0.02  # seconds
+_COPIED = 2**18  # samples at a time
 _PREFIX = "upload-"  # of a private folder, before the process it belongs to
 _SHORTER = "Try a shorter piece of it, or save it again as WAV or FLAC"
 _CHILD = (sys.executable, "-m", "core.audio.upload")
@@ -53,6 +55,19 @@ class Decoded:
     native_rate: int  # Hz
     channels: int
     warnings: tuple[str, ...]  # keys of `core.audio.source.WARNINGS`, but for `clipped`
+
+    def samples(self) -> Waveform:
+        """Return the sound, (samples,), to be read for as long as somebody holds it, also after the block.
+
+        It lies in a temporary file without a name: no other process can open it, it takes disk space (230 MB for an
+        hour) instead of memory, and the system takes that back with the last reference, or with the process, however
+        that ends.
+        """
+        with tempfile.TemporaryFile() as file:
+            for block in sf.blocks(self.path, _COPIED, dtype="float32"):
+                file.write(block.data)
+            file.flush()
+            return np.memmap(file, np.float32, mode="r")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import soundfile as sf
 import streamlit as st
 
 from core import storage
@@ -45,6 +44,7 @@ class Answer:
     sound: Sound
 
 
+    samples: Array  # (n,) of the whole song as the models heard it: what windows are cut from
 @dataclass(frozen=True)
 class Refused:
     """Why there is no verdict."""
@@ -117,14 +117,20 @@ def _answer(judge: "Judge", given: Given, progress: Progress) -> Answer | Refuse
 
     config = judge.config
     try:
-        with upload.decoded(given.content, given.name, config.audio, lambda share: progress(share / 4)) as found:
-            verdict = judge_sound(found, given.name, judge, lambda share: progress((1 + 3 * share) / 4))
-            portrait = song.portrait(found.path, config)
-            played = _played(given, verdict, found.path)
+        with upload.decoded(given.content, given.name, config.audio, lambda share: progress(share / 4)) as decoded:
+            verdict = judge_sound(decoded, given.name, judge, lambda share: progress((1 + 3 * share) / 4))
+            samples = decoded.samples()
     except AudioError as error:
         return Refused(error)
     band = judge.rule.models[verdict.detector].band
-    return Answer(verdict, _calls(judge, verdict), (band.low, band.high), portrait, played)
+    return Answer(
+        verdict=verdict,
+        calls=_calls(judge, verdict),
+        band=(band.low, band.high),
+        portrait=song.portrait(samples, config),
+        sound=_played(given, verdict, samples, config.audio.sample_rate),
+        samples=samples,
+    )
 
 
 def _calls(judge: "Judge", verdict: Verdict) -> dict[str, tuple[Call | None, ...]]:
@@ -135,7 +141,7 @@ def _calls(judge: "Judge", verdict: Verdict) -> dict[str, tuple[Call | None, ...
     }
 
 
-def _played(given: Given, verdict: Verdict, decoded: Path) -> Sound:
+def _played(given: Given, verdict: Verdict, samples: Array, rate: int) -> Sound:
     """Return the sound's own bytes, or, where they are too many to send at once, what the models heard as MP3."""
     if len(given.content) <= sound.MAX_BYTES:
         return Sound(given.content, sound.MIMES[verdict.format], "", verdict.seconds)
@@ -146,24 +152,19 @@ def _played(given: Given, verdict: Verdict, decoded: Path) -> Sound:
 # One window
 
 
-def evidence(run: Run, given: Given, window: Window) -> Evidence:
-    """Look into the models for one window, once per session.
-
-    Raises
-    ------
-    AudioError : the sound cannot be decoded again.
-    """
-    key = ("evidence", run.name, given.sha256, window.start)
-    return session.kept(key, lambda: _evidence(run, load(run), given, window))
+def evidence(run: Run, answer: Answer, window: Window) -> Evidence:
+    """Look into the models for one window of a song that was answered, once per session."""
+    key = ("evidence", run.name, answer.verdict.sha256, window.start)
+    return session.kept(key, lambda: _evidence(run, load(run), answer, window))
 
 
-def _evidence(run: Run, judge: "Judge", given: Given, window: Window) -> Evidence:
+def _evidence(run: Run, judge: "Judge", answer: Answer, window: Window) -> Evidence:
     import torch
 
     from core.features.front_end import pictures
 
     detector, config = judge.detector, judge.config
-    waveform = _waveform(given, window, judge)
+    waveform = window_samples(answer.samples, window, config.audio)
     seen = pictures(waveform, config)
     autoencoder: Any = detector.models["ae_multitask"]
     with judge.lock, torch.inference_mode(), detector.device.precision():
@@ -176,13 +177,10 @@ def _evidence(run: Run, judge: "Judge", given: Given, window: Window) -> Evidenc
     return Evidence(waveform, seen.log_mel, rebuilt, latent, attention, artefacts)
 
 
-def _waveform(given: Given, window: Window, judge: "Judge") -> Array:
-    """Return a window's sound as the models heard it."""
-    audio = judge.config.audio
-    with upload.decoded(given.content, given.name, audio) as found:
-        start = round(window.start * audio.sample_rate)
-        samples, _ = sf.read(found.path, audio.samples, start, dtype="float32")
-    return fit(samples, audio)
+def window_samples(samples: Array, window: Window, config: AudioConfig) -> Array:
+    """Return a copy of a window's sound as the models heard it, (config.samples,)."""
+    start = round(window.start * config.sample_rate)
+    return np.array(fit(samples[start : start + config.samples], config))
 
 
 def _attention(judge: "Judge", filterbank: Array, shape: tuple[int, ...]) -> Array:
@@ -219,9 +217,9 @@ def _artefacts(run: Run, judge: "Judge", fine: Array) -> "ArtefactView | None":
 # The stress test
 
 
-def stress(run: Run, given: Given, window: Window, waveform: Array, kind: str) -> Stress:
+def stress(run: Run, answer: Answer, window: Window, waveform: Array, kind: str) -> Stress:
     """Ask the detectors about a window at every strength of a change, once per session."""
-    key = ("stress", run.name, given.sha256, window.start, kind)
+    key = ("stress", run.name, answer.verdict.sha256, window.start, kind)
     return session.kept(key, lambda: _stress(load(run), waveform, kind))
 
 

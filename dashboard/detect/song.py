@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import soundfile as sf
@@ -25,8 +24,8 @@ class Portrait:
     seconds: float
 
 
-def portrait(path: Path, config: Config) -> Portrait:
-    """Draw the log-mel spectrogram and the outline of a mono sound file at the models' rate.
+def portrait(samples: Array, config: Config) -> Portrait:
+    """Draw the log-mel spectrogram and the outline of a song, (samples,) at the models' rate.
 
     A column stands for a hop of the models' own log-mel, or for more where there would be too many; then it is the mean
     of a few frames spread over it.
@@ -34,22 +33,18 @@ def portrait(path: Path, config: Config) -> Portrait:
     from librosa.filters import mel  # late, as everything that loads signal libraries
 
     settings, rate = config.spectrogram, config.audio.sample_rate
-    samples = sf.info(path).frames
-    hop = max(settings.hop_length, -(-samples // COLUMNS))
+    hop = max(settings.hop_length, -(-len(samples) // COLUMNS))
     length = max(hop, settings.n_fft)
     filters = mel(sr=rate, n_fft=settings.n_fft, n_mels=settings.n_mels)
     window = np.hanning(settings.n_fft + 1)[:-1].astype(np.float32)
     power, outline = [], []
-    with sf.SoundFile(path) as sound:
-        for start in range(0, samples, hop):
-            sound.seek(start)
-            block = sound.read(length, dtype="float32", fill_value=0.0)
-            own = block[: min(hop, samples - start)]
-            outline.append((own.min(), own.max()))
-            power.append(_power(block, filters, window))
+    for start in range(0, len(samples), hop):
+        block = samples[start : start + length]
+        outline.append((block[:hop].min(), block[:hop].max()))
+        power.append(_power(np.pad(block, (0, length - len(block))), filters, window))
     decibels = 10 * np.log10(np.maximum(np.array(power, np.float32).T, FLOOR))
     decibels = np.maximum(decibels - decibels.max(), -settings.top_db)
-    return Portrait(decibels, np.array(outline, np.float32), samples / rate)
+    return Portrait(decibels, np.array(outline, np.float32), len(samples) / rate)
 
 
 def _power(block: Array, filters: Array, window: Array) -> Array:
@@ -62,10 +57,10 @@ def _power(block: Array, filters: Array, window: Array) -> Array:
     return power
 
 
-def as_mp3(path: Path) -> bytes:
-    """Encode a sound file as MP3, block by block."""
+def as_mp3(samples: Array, rate: int) -> bytes:
+    """Encode a song as MP3, block by block."""
     file = io.BytesIO()
-    with sf.SoundFile(path) as sound, sf.SoundFile(file, "w", sound.samplerate, 1, format="MP3") as encoder:
-        for block in sound.blocks(BLOCK, dtype="float32"):
-            encoder.write(block)
+    with sf.SoundFile(file, "w", rate, 1, format="MP3") as encoder:
+        for start in range(0, len(samples), BLOCK):
+            encoder.write(samples[start : start + BLOCK])
     return file.getvalue()

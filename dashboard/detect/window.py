@@ -18,8 +18,7 @@ from dashboard.clip import figures as clip_figures
 from dashboard.detect import figures, models, words
 from dashboard.detect import near as detect_near
 from dashboard.detect.changes import CHANGES
-from dashboard.detect.models import Evidence
-from dashboard.detect.session import Given
+from dashboard.detect.models import Answer, Evidence
 from dashboard.drawing import player, theme
 from dashboard.drawing.pictures import colour_bar_png, overlay_png, spectrogram_png
 from dashboard.reading import clips, sound
@@ -27,11 +26,11 @@ from dashboard.reading import clips, sound
 PLAYED = 3  # neighbours beside the window
 
 
-def show(run: Run, given: Given, window: Window) -> Evidence:
+def show(run: Run, answer: Answer, window: Window) -> Evidence:
     """Show a window: its sound beside its nearest training clips, attention, reconstruction and fine lines."""
     config = run.read_description()[1]
     with st.spinner("Looking into the models …"):
-        found = models.evidence(run, given, window)
+        found = models.evidence(run, answer, window)
     st.header(f"The window {words.span(window)}", anchor=False)
     if window.note:
         st.caption("It is silent, so it does not count." if window.note == "silent" else f"{window.note.capitalize()}.")
@@ -145,7 +144,7 @@ def _place(run: Run, found: Evidence) -> None:
 
 
 @st.fragment
-def stress(run: Run, given: Given, window: Window, found: Evidence) -> None:
+def stress(run: Run, answer: Answer, window: Window, found: Evidence) -> None:
     """Let the reader change the window's sound and see how the detectors' answers move."""
     config = run.read_description()[1]
     st.header("Stress test", anchor=False)
@@ -157,7 +156,7 @@ def stress(run: Run, given: Given, window: Window, found: Evidence) -> None:
         return
     change = CHANGES[kind]
     with st.spinner("Changing and listening again …"):
-        moved = models.stress(run, given, window, found.waveform, kind)
+        moved = models.stress(run, answer, window, found.waveform, kind)
     both = {name: [moved.original[name], *values] for name, values in moved.changed.items()}
     apart = {name: max(abs(value - values[0]) for value in values) for name, values in both.items()}
     most = max(apart, key=apart.__getitem__)

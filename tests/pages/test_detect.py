@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +21,14 @@ from streamlit.testing.v1 import AppTest
 
 from core import palette
 from core.artifacts import ROOT, Run
+from core.audio import upload
 from core.audio.clips import read_clip
-from core.audio.upload import decoded
+from core.audio.upload import Decoded, Progress, decoded
 from core.config import AudioConfig
 from core.data.places import Place
+from core.features.front_end import pictures
 from core.verdict.answer import Verdict
-from core.verdict.judge import Judge, judge_sound
+from core.verdict.judge import BATCH, Judge, judge_sound
 from dashboard.detect import changes as detect_changes
 from dashboard.detect import export as detect_export
 from dashboard.detect import figures as detect_figures
@@ -128,11 +131,29 @@ def test_a_change_of_sound_moves_the_answers_from_where_they_were(run: Run, song
     assert any(values[-1] != moved.original[name] for name, values in moved.changed.items())
 
 
-def test_another_window_is_looked_into_when_it_is_chosen(run: Run, songs: list[bytes]) -> None:
+def test_another_window_is_looked_into_when_it_is_chosen_and_nothing_is_decoded_again(
+    run: Run, songs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def counted(content: bytes, name: str, config: AudioConfig, progress: Progress) -> AbstractContextManager[Decoded]:
+        names.append(name)
+        return decoded(content, name, config, progress)
+
+    monkeypatch.setattr(upload, "decoded", counted)
     app = given(songs[0])
     app.select_slider[0].set_value(2).run()
     assert not app.exception
     assert "The window 0:05 to 0:10" in words(app)
+    assert names == ["song.wav"]
+
+
+def test_a_window_is_cut_to_the_sample_from_what_was_judged(run: Run, judge: Judge, songs: list[bytes]) -> None:
+    app = given(songs[0])
+    (evidence,) = [value for key, value in app.session_state[KEPT].items() if key[0] == "evidence"]
+    window = verdict_in(app).windows[detect_view.most_telling(verdict_in(app))]
+    heard = judge.detector.read([pictures(evidence.waveform, judge.config)] * BATCH, label="")
+    assert {name: float(values[0]) for name, values in heard.items()} == dict(window.probabilities)
 
 
 # Bad files and names

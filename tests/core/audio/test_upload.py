@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -74,6 +75,46 @@ def test_nothing_of_an_upload_is_left_and_meanwhile_only_its_owner_may_read_it(t
     assert list(temporary.iterdir()) == []
 
 
+def test_the_samples_can_be_read_when_nothing_is_left_on_disk(temporary: Path) -> None:
+    with decoded(hostile_audio.encoded("OGG", "VORBIS", seconds=20.0), "a.ogg", AUDIO) as sound:
+        expected, _ = sf.read(sound.path, dtype="float32")
+        samples = sound.samples()
+    assert list(temporary.iterdir()) == []
+    np.testing.assert_array_equal(samples, expected)
+
+
+@LIMITED
+def test_the_samples_take_disk_space_and_not_memory_and_nothing_outlives_a_killed_server(temporary: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    outcome = subprocess.run(
+        [sys.executable, "-c", HELD], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+    )
+    samples, grown = map(int, outcome.stdout.split())
+    assert samples == 1200 * AUDIO.sample_rate
+    assert grown < samples, "a quarter of what the samples take"
+    assert outcome.returncode == -signal.SIGKILL
+    assert list(temporary.iterdir()) == []
+
+
+HELD = """
+import os, signal
+from pathlib import Path
+from core.config import AudioConfig
+from core.audio.upload import decoded
+from tests.support.hostile_audio import encoded
+
+def memory():  # bytes that are this process's own
+    return 1024 * next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("RssAnon"))
+
+content = encoded("FLAC", seconds=1200.0, rate=8_000)
+before = memory()
+with decoded(content, "secret.flac", AudioConfig()) as sound:
+    samples = sound.samples()
+print(len(samples), memory() - before, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_nothing_is_left_when_the_reader_goes_away_in_the_middle(temporary: Path) -> None:
     def gone(_share: float) -> None:
         raise KeyboardInterrupt
@@ -143,8 +184,8 @@ def test_a_decoder_that_wants_more_memory_than_it_may_have_becomes_a_sentence(te
     error = refusal(wide, bounds=Bounds(memory=64 * 2**20))
     assert error.code in ("memory", "crashed")
     greedy = (
-        "from pathlib import Path; from core.audio import upload; "
-        "upload._written = lambda *_: bytearray(2**30); sys.exit(upload._child(folder))"
+        "import runpy; from core.audio import source; "
+        "source.open_audio = lambda *_: bytearray(2**30); runpy.run_module('core.audio.upload', run_name='__main__')"
     )
     error = refusal(b"RIFF", child=decoder(greedy))
     assert (error.code, "512 MB" in error.problem) == ("memory", True)
