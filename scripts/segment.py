@@ -24,7 +24,7 @@ import soundfile as sf
 from tqdm import tqdm
 
 from core.audio.clips import is_silent
-from core.audio.containers import SUFFIXES
+from core.audio.containers import ACCEPTED, SUFFIXES
 from core.audio.source import Waveform, open_audio
 from core.config import AudioConfig, Config, with_settings
 from core.errors import AudioError, DataError, DetectorError
@@ -55,7 +55,7 @@ def find_songs(source: Path, out: Path) -> list[Path]:
     found = (path for path in source.rglob("*") if path.suffix.lower() in wanted and not path.name.startswith("."))
     songs = sorted(path for path in found if not path.is_dir() and out.resolve() not in path.resolve().parents)
     if not songs:
-        raise DataError(source, "it holds no audio file", "Put WAV, FLAC, OGG or MP3 files into it")
+        raise DataError(source, "it holds no audio file", f"Put {ACCEPTED} files into it")
     return songs
 
 

@@ -1,19 +1,19 @@
-"""Look into audio containers before a decoder sees them: which format the bytes are, and whether the end is missing.
+"""Which audio containers are read, and a look into one before a decoder sees it: what it is, and if its end is missing.
 
-Nothing is allocated by a size a header declares. The list of what is accepted is short on purpose: each further
-container is a further decoder for hostile bytes.
+All that is particular to a container stands in `FORMATS`, at the end: what is offered, accepted, served and named
+elsewhere follows from it. The table is short on purpose, for each further container is a further decoder for hostile
+bytes. Nothing is allocated by a size that a header declares.
 """
 
 import struct
 import zlib
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
 from core.config import AudioConfig
 from core.errors import AudioError
-
-SUFFIXES: Final = {".wav": "WAV", ".wave": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".oga": "OGG", ".mp3": "MP3"}
-RESAVE: Final = "Save it again as WAV, FLAC, OGG or MP3"
 
 _REFUSED = {  # leading bytes of well-known types that are not accepted
     b"RF64": "an RF64 file",
@@ -27,20 +27,37 @@ _REFUSED = {  # leading bytes of well-known types that are not accepted
     b"\xff\xf9": "an AAC file",
     b"MThd": "a MIDI file",
 }
-_SUBTYPES = {
-    "WAV": {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"},
-    "FLAC": {"PCM_S8", "PCM_16", "PCM_24"},
-    "OGG": {"VORBIS"},
-    "MP3": {"MPEG_LAYER_III"},
-}
 _WAV_BITS = (8, 16, 24, 32, 64)
 _WAV_MAX_CHUNKS = 1000  # before `data`; real files have a handful
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _MP3_COMPLETE = 0.99  # share of the declared bytes below which the end counts as missing; taggers miscount by a few
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A file whose container is known, before any decoder has seen it."""
+
+    raw: BinaryIO
+    path: Path
+    size: int  # bytes
+    offset: int  # bytes before the container: an ID3 tag
+
+
+@dataclass(frozen=True)
+class Format:
+    """A container that is read."""
+
+    suffixes: tuple[str, ...]  # of file names, lower case
+    mime: str
+    encodings: tuple[str, ...]  # accepted inside, by libsndfile's names
+    is_lossy: bool
+    is_start: Callable[[bytes], bool]  # whether twelve bytes begin such a file
+    follows_tag: bool  # whether an ID3 tag may stand before it
+    is_truncated: Callable[[Opened, AudioConfig], bool] | None  # None: only decoding shows that the end is missing
+
+
 def identify(raw: BinaryIO, path: Path) -> tuple[str, int]:
-    """Name the container by its first bytes (WAV, FLAC, OGG, MP3) and the offset at which it starts, after an ID3 tag.
+    """Name the container by its first bytes (a key of `FORMATS`) and the offset at which it starts, after an ID3 tag.
 
     Raises
     ------
@@ -48,21 +65,16 @@ def identify(raw: BinaryIO, path: Path) -> tuple[str, int]:
     """
     offset = _id3_length(raw)
     head = _read(raw, offset, 12)
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and not offset:
-        return "WAV", offset
-    if head[:4] == b"fLaC":
-        return "FLAC", offset
-    if head[:4] == b"OggS" and not offset:
-        return "OGG", offset
-    if _is_mp3_frame(head):
-        return "MP3", offset
+    for name, kind in FORMATS.items():
+        if kind.is_start(head) and (kind.follows_tag or not offset):
+            return name, offset
     raise _unknown_type(path, head)
 
 
-def check_subtype(path: Path, container: str, subtype: str) -> None:
+def check_encoding(path: Path, container: str, encoding: str) -> None:
     """Refuse encodings inside an accepted container that are not themselves accepted, such as ADPCM or Opus."""
-    if subtype not in _SUBTYPES[container]:
-        raise AudioError(path, "type_not_accepted", f"holds {subtype} audio, which is not read", RESAVE)
+    if encoding not in FORMATS[container].encodings:
+        raise AudioError(path, "type_not_accepted", f"holds {encoding} audio, which is not read", RESAVE)
 
 
 def is_truncated(raw: BinaryIO, path: Path, container: str, offset: int, size: int, config: AudioConfig) -> bool:
@@ -75,11 +87,14 @@ def is_truncated(raw: BinaryIO, path: Path, container: str, offset: int, size: i
     ------
     AudioError : for a WAV header that no decoder should be shown (`sample_rate`, `channels`, `undecodable`).
     """
-    if container == "WAV":
-        return _wav_truncated(raw, path, size, config)
-    if container == "OGG":
-        return _ogg_truncated(raw)
-    return container == "MP3" and _mp3_truncated(raw, offset, size)
+    check = FORMATS[container].is_truncated
+    return check is not None and check(Opened(raw, path, size, offset), config)
+
+
+def is_misnamed(name: str, container: str) -> bool:
+    """Say whether the suffix of a file's name belongs to another container than its bytes; none belongs to all."""
+    suffix = PurePath(name).suffix.lower()
+    return bool(suffix) and suffix not in FORMATS[container].suffixes
 
 
 def check_rate_and_channels(path: Path, rate: int, channels: int, config: AudioConfig) -> None:
@@ -117,20 +132,20 @@ def _unknown_type(path: Path, head: bytes) -> AudioError:
     return AudioError(path, "unrecognised_type", "is not a sound file, whatever its name says", RESAVE)
 
 
-def _wav_truncated(raw: BinaryIO, path: Path, size: int, config: AudioConfig) -> bool:
+def _wav_truncated(file: Opened, config: AudioConfig) -> bool:
     """Walk the chunks up to `data`; judge `fmt ` on the way, since decoders let absurd values through."""
     position = 12
     for _ in range(_WAV_MAX_CHUNKS):
-        header = _read(raw, position, 8)
+        header = _read(file.raw, position, 8)
         if len(header) < 8:
             break
         name, length = struct.unpack("<4sI", header)
         if name == b"data":
-            return int(position + 8 + length) > size
+            return int(position + 8 + length) > file.size
         if name == b"fmt ":
-            _check_wav_format(raw.read(16), path, config)
+            _check_wav_format(file.raw.read(16), file.path, config)
         position += 8 + length + length % 2
-    raise AudioError(path, "undecodable", "is a WAV file without sound in it", RESAVE)
+    raise AudioError(file.path, "undecodable", "is a WAV file without sound in it", RESAVE)
 
 
 def _check_wav_format(body: bytes, path: Path, config: AudioConfig) -> None:
@@ -142,11 +157,12 @@ def _check_wav_format(body: bytes, path: Path, config: AudioConfig) -> None:
         raise AudioError(path, "type_not_accepted", f"holds samples of {bits} bits, which are not read", RESAVE)
 
 
-def _ogg_truncated(raw: BinaryIO) -> bool:
+def _ogg_truncated(file: Opened, _config: AudioConfig) -> bool:
     """Walk all pages (RFC 3533 §6): each whole and with its checksum, the last with the end-of-stream flag.
 
     A decoder leaves a damaged page out in silence, and how much it leaves out depends on the length of its reads.
     """
+    raw = file.raw
     raw.seek(0)
     has_ended = False
     while (header := raw.read(27))[:4] == b"OggS" and len(header) == 27:
@@ -175,9 +191,9 @@ def _is_mp3_frame(head: bytes) -> bool:
     return version != 1 and layer == 1 and bitrate not in (0, 15) and rate != 3
 
 
-def _mp3_truncated(raw: BinaryIO, offset: int, size: int) -> bool:
+def _mp3_truncated(file: Opened, _config: AudioConfig) -> bool:
     """Compare the bytes there are with the bytes a Xing/Info header declares, if there is one."""
-    frame = _read(raw, offset, 64)
+    frame = _read(file.raw, file.offset, 64)
     is_mpeg1, is_mono = frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3
     side_info = (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17)  # bytes, ISO 11172-3 §2.4.1.7
     tag = frame[4 + side_info :]
@@ -186,4 +202,55 @@ def _mp3_truncated(raw: BinaryIO, offset: int, size: int) -> bool:
     has_frames, has_bytes = tag[7] & 1, tag[7] & 2
     start = 12 if has_frames else 8
     declared = int.from_bytes(tag[start : start + 4], "big")
-    return bool(has_bytes) and size - offset < _MP3_COMPLETE * declared
+    return bool(has_bytes) and file.size - file.offset < _MP3_COMPLETE * declared
+
+
+def _listed(names: list[str]) -> str:
+    """Return names as in a sentence: A, B or C."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+_LOSSLESS: Final = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+
+FORMATS: Final = {
+    "WAV": Format(
+        suffixes=(".wav", ".wave"),
+        mime="audio/wav",
+        encodings=("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"),
+        is_lossy=False,
+        is_start=lambda head: head[:4] == b"RIFF" and head[8:] == b"WAVE",
+        follows_tag=False,
+        is_truncated=_wav_truncated,
+    ),
+    "FLAC": Format(
+        suffixes=(".flac",),
+        mime="audio/flac",
+        encodings=("PCM_S8", "PCM_16", "PCM_24"),
+        is_lossy=False,
+        is_start=lambda head: head[:4] == b"fLaC",
+        follows_tag=True,
+        is_truncated=None,
+    ),
+    "OGG": Format(
+        suffixes=(".ogg", ".oga"),
+        mime="audio/ogg",
+        encodings=("VORBIS",),
+        is_lossy=True,
+        is_start=lambda head: head[:4] == b"OggS",
+        follows_tag=False,
+        is_truncated=_ogg_truncated,
+    ),
+    "MP3": Format(
+        suffixes=(".mp3",),
+        mime="audio/mpeg",
+        encodings=("MPEG_LAYER_III",),
+        is_lossy=True,
+        is_start=_is_mp3_frame,
+        follows_tag=True,
+        is_truncated=_mp3_truncated,
+    ),
+}
+SUFFIXES: Final = tuple(suffix for kind in FORMATS.values() for suffix in kind.suffixes)
+ENCODINGS: Final = (*_LOSSLESS, *(name for kind in FORMATS.values() if kind.is_lossy for name in kind.encodings))
+ACCEPTED: Final = _listed(list(FORMATS))  # in a sentence
+RESAVE: Final = f"Save it again as {ACCEPTED}"

@@ -45,7 +45,7 @@ class Header:
     sample_rate: int  # Hz, native
     channels: int
     frames: int  # declared
-    format: str  # WAV, FLAC, OGG or MP3
+    format: str  # key of `containers.FORMATS`
     subtype: str  # libsndfile's name of the encoding, such as PCM_16
     warnings: tuple[str, ...] = ()
 
@@ -99,11 +99,11 @@ class Source:
         return (*found, "truncated") if self.truncated and "truncated" not in found else found
 
     def check_end(self) -> None:
-        """Find out whether the last frame of a FLAC can be decoded, for a reader that stopped before it.
+        """Find out whether the last frame can be decoded, for a reader that stopped before it.
 
-        The other containers show a missing end without decoding.
+        Nothing is done where the container shows a missing end without decoding.
         """
-        if self.header.format != "FLAC" or self._decoded >= self.header.frames:
+        if containers.FORMATS[self.header.format].is_truncated or self._decoded >= self.header.frames:
             return
         try:
             self._sound.seek(self.header.frames - 1)
@@ -215,9 +215,9 @@ def _open_sound(raw: BinaryIO, path: Path) -> sf.SoundFile:
 
 
 def _header(path: Path, sound: sf.SoundFile, container: str, truncated: bool) -> Header:
-    containers.check_subtype(path, container, sound.subtype)
-    renamed = path.suffix and containers.SUFFIXES.get(path.suffix.lower()) != container
-    warnings = (*(["truncated"] if truncated else []), *(["extension"] if renamed else []))
+    containers.check_encoding(path, container, sound.subtype)
+    misnamed = containers.is_misnamed(path.name, container)
+    warnings = (*(["truncated"] if truncated else []), *(["extension"] if misnamed else []))
     return Header(sound.samplerate, sound.channels, sound.frames, container, sound.subtype, warnings)
 
 

@@ -18,15 +18,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import soundfile as sf
 
 from core.artifacts import ROOT
-from core.audio.containers import SUFFIXES
-from core.audio.source import check_length, open_audio
+from core.audio.containers import is_misnamed
+from core.audio.source import Waveform, check_length, open_audio
 from core.config import AudioConfig
 from core.errors import AudioError
 
@@ -51,7 +51,7 @@ class Decoded:
     path: Path  # WAV, mono float32 at `AudioConfig.sample_rate`
     seconds: float
     sha256: str  # of the upload's bytes
-    format: str  # WAV, FLAC, OGG or MP3
+    format: str  # key of `core.audio.containers.FORMATS`
     native_rate: int  # Hz
     channels: int
     warnings: tuple[str, ...]  # keys of `core.audio.source.WARNINGS`, but for `clipped`
@@ -121,7 +121,10 @@ def decoded(
             format=str(facts["format"]),
             native_rate=int(facts["native_rate"]),
             channels=int(facts["channels"]),
-            warnings=(*map(str, facts["warnings"]), *_renamed(name, str(facts["format"]))),
+            warnings=(
+                *map(str, facts["warnings"]),
+                *(["extension"] if is_misnamed(name, str(facts["format"])) else []),
+            ),
         )
 
 
@@ -159,12 +162,6 @@ def _write_private(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-
-
-def _renamed(name: str, container: str) -> tuple[str, ...]:
-    """Return the warning that a name's suffix belongs to another container, as `open_audio` gives it."""
-    suffix = PurePath(name).suffix.lower()
-    return ("extension",) if suffix and SUFFIXES.get(suffix) != container else ()
 
 
 # The parent's side

@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from core.audio.clips import clipped_share, read_native
+from core.audio.containers import ENCODINGS, FORMATS
 from core.audio.source import Header, Waveform
 from core.config import AudioConfig
 from core.data.splits import check_split
@@ -34,11 +35,6 @@ from core.metrics.operating_points import Interval
 
 Floats = NDArray[np.float64]
 
-CONTAINERS: Final = ("WAV", "FLAC", "OGG", "MP3")
-ENCODINGS: Final = (
-    "PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "VORBIS", "MPEG_LAYER_III",
-)  # fmt: skip
-LOSSY: Final = ("VORBIS", "MPEG_LAYER_III")
 STRONG: Final = 0.70  # AUC from which an audit says that what the models reach cannot be trusted to be about music
 TELLING: Final = 0.60  # validation AUC from which a fact by itself is named
 
@@ -81,7 +77,7 @@ class FileFacts(NamedTuple):
     """What a file declares."""
 
     sample_rate: float  # Hz, native
-    container: float  # index into CONTAINERS
+    container: float  # index into FORMATS
     encoding: float  # index into ENCODINGS: integers by depth, floats, lossy codecs
     bit_rate: float  # kbit/s, whole file over declared duration; 0 for what is not lossy, where it is up to the music
     channels: float
@@ -172,10 +168,10 @@ def measure_sound(waveform: Waveform, sample_rate: int, config: AudioConfig) -> 
 
 
 def _file_facts(header: Header, size: int) -> FileFacts:
-    is_lossy = header.subtype in LOSSY
+    is_lossy = FORMATS[header.format].is_lossy
     return FileFacts(
         sample_rate=float(header.sample_rate),
-        container=float(CONTAINERS.index(header.format)),
+        container=float(list(FORMATS).index(header.format)),
         encoding=float(ENCODINGS.index(header.subtype)),
         bit_rate=size * 8 / 1000 / header.seconds if is_lossy else 0.0,
         channels=float(header.channels),

@@ -61,7 +61,7 @@ class Verdict:
     sha256: str  # of the file's bytes
     seconds: float  # of sound in the file
     heard_seconds: float  # of these, in windows that count
-    format: str  # WAV, FLAC, OGG or MP3
+    format: str  # key of `core.audio.containers.FORMATS`
     native_rate: int  # Hz
     channels: int
     warnings: tuple[str, ...]  # keys of `core.audio.source.WARNINGS`

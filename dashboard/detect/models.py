@@ -16,6 +16,8 @@ from core import storage
 from core.artifacts import DETECTORS, Run
 from core.audio import upload
 from core.audio.clips import fit
+from core.audio.containers import FORMATS
+from core.config import AudioConfig
 from core.errors import ArtifactError, AudioError
 from core.features.fine_axes import SIZE
 from core.storage import Array
@@ -42,9 +44,9 @@ class Answer:
     band: tuple[float, float]  # between them the deciding detector makes no call
     portrait: Portrait
     sound: Sound
-
-
     samples: Array  # (n,) of the whole song as the models heard it: what windows are cut from
+
+
 @dataclass(frozen=True)
 class Refused:
     """Why there is no verdict."""
@@ -144,9 +146,9 @@ def _calls(judge: "Judge", verdict: Verdict) -> dict[str, tuple[Call | None, ...
 def _played(given: Given, verdict: Verdict, samples: Array, rate: int) -> Sound:
     """Return the sound's own bytes, or, where they are too many to send at once, what the models heard as MP3."""
     if len(given.content) <= sound.MAX_BYTES:
-        return Sound(given.content, sound.MIMES[verdict.format], "", verdict.seconds)
+        return Sound(given.content, FORMATS[verdict.format].mime, "", verdict.seconds)
     note = "A large file: this is what the models heard of it, mono at 16 kHz, as MP3."
-    return Sound(song.as_mp3(decoded), sound.MIMES["MP3"], "", verdict.seconds, note)
+    return Sound(song.as_mp3(samples, rate), FORMATS["MP3"].mime, "", verdict.seconds, note)
 
 
 # One window

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import palette
 from core.artifacts import DETECTORS, Run
-from core.audio.containers import SUFFIXES
+from core.audio.containers import ACCEPTED, SUFFIXES
 from core.audio.upload import MAX_BYTES
 from core.config import Config
 from core.errors import AudioError, DetectorError, printable
@@ -22,7 +22,7 @@ from dashboard.reading import runs
 from dashboard.sentences import when
 
 RECORDED_RATE = 44_100  # Hz; at Streamlit's 16 kHz what lies above 8 kHz is gone before anything looks at it
-TYPES = sorted({suffix[1:] for suffix in SUFFIXES})
+TYPES = sorted(suffix[1:] for suffix in SUFFIXES)
 
 
 # Giving a sound
@@ -34,7 +34,7 @@ def choose(run: Run) -> None:
     upload, record, example = st.tabs(["Upload", "Record", "Example"])
     with upload:
         st.file_uploader(
-            f"A WAV, FLAC, OGG or MP3 file of up to {MAX_BYTES / 2**20:.0f} MB and one hour", type=TYPES,
+            f"A {ACCEPTED} file of up to {MAX_BYTES / 2**20:.0f} MB and one hour", type=TYPES,
             max_upload_size=MAX_BYTES // 2**20, key=f"detect-upload-{turn}", on_change=session.take,
             args=(f"detect-upload-{turn}",),
         )  # fmt: skip

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from core import storage
 from core.artifacts import SHIPPED_REMEDY, Clip, Run
 from core.audio.clips import inspect, read_clip, read_native
+from core.audio.containers import FORMATS
 from core.audio.source import Header
 from core.config import Config
 from core.errors import ArtifactError, AudioError, printable
 
-MIMES = {"WAV": "audio/wav", "FLAC": "audio/flac", "OGG": "audio/ogg", "MP3": "audio/mpeg"}
 MAX_BYTES = 8 * 2**20  # a larger file, or a longer one, is cut to what the models heard
 MAX_SECONDS = 30.0
 COLUMNS = 800  # of a waveform's outline
@@ -67,7 +67,7 @@ def original(run: Run, path: str) -> Sound:
     """
     config, file, header = _open(run, path)
     if header.seconds <= MAX_SECONDS and file.stat().st_size <= MAX_BYTES:
-        return Sound(file.read_bytes(), MIMES[header.format], PurePath(path).name, header.seconds)
+        return Sound(file.read_bytes(), FORMATS[header.format].mime, PurePath(path).name, header.seconds)
     part = min(config.audio.seconds, header.seconds)
     note = f"The first {part:g} s of a file of {_length(header)}, as 16-bit WAV: all that the models heard."
     return _native(run, path, config, file, 1.0, note)
@@ -137,7 +137,7 @@ def wav(waveform: Array, rate: int, name: str, note: str = "") -> Sound:
     """Return a waveform (samples,) or (frames, channels) as 16-bit WAV at its own level; beyond full scale it clips."""
     file = io.BytesIO()
     sf.write(file, waveform, rate, format="WAV", subtype="PCM_16")
-    return Sound(file.getvalue(), MIMES["WAV"], name, len(waveform) / rate, note)
+    return Sound(file.getvalue(), FORMATS["WAV"].mime, name, len(waveform) / rate, note)
 
 
 def waveform_outline(data: bytes, columns: int = COLUMNS) -> Array:
