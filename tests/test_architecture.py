@@ -293,6 +293,14 @@ def test_no_folder_holds_more_files_than_one_sees_at_a_glance(package: str) -> N
     assert not crowded
 
 
+def names_given(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a statement defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
 PLATES = sorted(path for package in FLOORS for path in (ROOT / package).rglob("__init__.py"))
 
 
@@ -303,10 +311,10 @@ def test_a_plate_names_every_part_of_its_folder_and_nothing_that_is_not_there(pl
     named = {*re.findall(r"^(\w+)  ", text, re.MULTILINE)}
     assert named == parts
     defined = {
-        node.name
+        name
         for path in plate.parent.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        for name in names_given(node)
     }
     assert {*re.findall(r"`(\w+)`", text)} <= defined
 
