@@ -1,6 +1,7 @@
 """What several test files share, made once: a small run of the whole pipeline, a dashboard, a browser."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ from core.config import Config, with_settings
 from core.data.places import Place, folders
 from core.demo import clips as demo_clips
 from core.pipeline import execute
-from tests.support import browsing
+from tests.support import browsing, sharing
+from tests.support.invented_run import invent
+from tests.support.sharing import made_once
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -43,7 +46,7 @@ SMALL = [
     "hybrid.three_way.epochs=3",
     "hybrid.three_way.min_steps=0",
     "audit.robustness_clips=4",
-    "evaluation.bootstraps=50",
+    "evaluation.bootstraps=20",
 ]
 
 
@@ -52,20 +55,51 @@ def small_config(*settings: str) -> Config:
     return with_settings(Config(), [*SMALL, *settings])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    sharing.share(tmp_path_factory.getbasetemp())
+
+
 @pytest.fixture(scope="session")
-def demo_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def demo_place() -> Place:
     """Return two folders of made-up clips: 12 songs of two clips in each class."""
-    folder = tmp_path_factory.mktemp("clips of the demo")  # a name with spaces, as people have them
-    demo_clips.make(folder, songs_per_class=12, clips_per_song=2, seed=0)
+    name = "clips of the demo"  # with spaces, as people have them
+    folder = made_once(name, lambda new: demo_clips.make(new, songs_per_class=12, clips_per_song=2, seed=0))
     return folders(folder / "Human Music" / "demo_recordings", folder / "Ai music" / "demo_generations")
 
 
 @pytest.fixture(scope="session")
-def finished(demo_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(demo_place: Place) -> Run:
     """Return a run that went through all phases. Tests that change files must copy it first."""
-    run = Run(tmp_path_factory.mktemp("artifacts") / "finished")
-    execute(run, small_config(), demo_place)
-    return run
+    folder = made_once("artifacts", lambda new: execute(Run(new / "finished"), small_config(), demo_place))
+    return Run(folder / "finished")
+
+
+@pytest.fixture
+def copy(finished: Run, tmp_path: Path) -> Run:
+    """Return a copy of the finished run that a test may damage."""
+    return Run(Path(shutil.copytree(finished.folder, tmp_path / finished.name)))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return an evaluated run of invented phases. Tests that change files copy it; some files have another one."""
+    return invent(tmp_path_factory.mktemp("invented") / "artifacts", "evaluated")
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty artifacts folder that the dashboard reads."""
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    monkeypatch.setenv("SMD_ARTIFACTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def run(made: Run, artifacts: Path) -> Run:
+    """Return a copy of the evaluated run that a test may damage, the only one that the dashboard reads."""
+    return Run(shutil.copytree(made.folder, artifacts / made.name))
 
 
 @pytest.fixture(scope="session")

@@ -32,13 +32,6 @@ from scripts import pipeline as command
 from tests.conftest import small_config
 
 
-@pytest.fixture
-def copy(finished: Run, tmp_path: Path) -> Run:
-    """Return a copy of the finished run that may be damaged."""
-    shutil.copytree(finished.folder, tmp_path / finished.name)
-    return Run(tmp_path / finished.name)
-
-
 def hashes(run: Run) -> dict[str, str]:
     """Return the hashes of everything a run made but what holds times."""
     timed = ("run.json", "results.json")

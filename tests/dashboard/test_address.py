@@ -1,8 +1,5 @@
 """What an address asks for: obeyed where it can be had, and said in one line where it cannot (SPEC U10)."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -10,22 +7,11 @@ from core.artifacts import Run
 from dashboard import threshold as models_operating
 from dashboard.reading import runs
 from tests.support import reading
-from tests.support.invented_run import HOSTILE, invent
+from tests.support.invented_run import HOSTILE
 from tests.support.reading import rewrite, words
 
 ASKED = "The address asks for what is not here"
 CHOOSING = ("audit", "clips", "map", "models", "robustness")  # pages on which a detector can be chosen
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return invent(tmp_path_factory.mktemp("addressed") / "artifacts", "addressed")
-
-
-@pytest.fixture
-def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
-    return Run(shutil.copytree(made.folder, tmp_path / made.name))
 
 
 def told(app: AppTest) -> str:
@@ -38,7 +24,7 @@ def told(app: AppTest) -> str:
 @pytest.mark.parametrize(
     ("page", "name", "shown"),
     [
-        ("overview", "run", "addressed"), ("overview", "clip", "no clip"),
+        ("overview", "run", "evaluated"), ("overview", "clip", "no clip"),
         ("models", "part", "At a threshold"), ("models", "against", "no other"), ("models", "on", "Test"),
         ("models", "cell", "fp"), ("audit", "errors", "Wrong, most confident first"), ("audit", "audit_split", "Test"),
         ("audit", "audit_source", "All sources"), ("clips", "split", "Test"), ("clips", "class", "no choice"),

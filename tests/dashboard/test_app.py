@@ -28,27 +28,6 @@ EVALUATE = "python -m scripts.pipeline run --run {} --only evaluate"
 HEAVY = ("torch", "transformers", "librosa", "sklearn", "scipy", "matplotlib", "numba")
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return an evaluated run; tests that change files copy it."""
-    return invent(tmp_path_factory.mktemp("dashboard") / "artifacts", "evaluated")
-
-
-@pytest.fixture
-def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty artifacts folder that the dashboard reads."""
-    folder = tmp_path / "artifacts"
-    folder.mkdir()
-    monkeypatch.setenv("SMD_ARTIFACTS", str(folder))
-    return folder
-
-
-@pytest.fixture
-def run(made: Run, artifacts: Path) -> Run:
-    """Return a copy of the evaluated run that a test may damage."""
-    return Run(shutil.copytree(made.folder, artifacts / made.name))
-
-
 @pytest.fixture
 def results(run: Run) -> Results:
     return runs.results(run)

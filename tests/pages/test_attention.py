@@ -1,7 +1,6 @@
 """The attention page: weights beside effects, maps on true axes, and what is said where nothing was made."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -42,20 +41,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return an evaluated run whose every clip has a name that nobody should trust."""
     sources = {0: HOSTILE[:2], 1: HOSTILE[2:]}
     return invent(tmp_path_factory.mktemp("attention") / "artifacts", "evaluated", sources=sources)
-
-
-@pytest.fixture
-def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "artifacts"
-    folder.mkdir()
-    monkeypatch.setenv("SMD_ARTIFACTS", str(folder))
-    return folder
-
-
-@pytest.fixture
-def run(made: Run, artifacts: Path) -> Run:
-    """Return a copy of the evaluated run that a test may damage."""
-    return Run(shutil.copytree(made.folder, artifacts / made.name))
 
 
 @pytest.fixture

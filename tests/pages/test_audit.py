@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -27,25 +26,6 @@ from tests.support.reading import words
 
 HUMANS, MACHINES = ["human"] * 3, ["ai"] * 3
 LEVELS = dict.fromkeys(DETECTORS, 0.5)
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return an evaluated run; tests that change files copy it."""
-    return invent(tmp_path_factory.mktemp("audit") / "artifacts", "audited")
-
-
-@pytest.fixture
-def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "artifacts"
-    folder.mkdir()
-    monkeypatch.setenv("SMD_ARTIFACTS", str(folder))
-    return folder
-
-
-@pytest.fixture
-def run(made: Run, artifacts: Path) -> Run:
-    return Run(shutil.copytree(made.folder, artifacts / made.name))
 
 
 def opened(**query: str) -> AppTest:

@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -42,13 +41,6 @@ def opened(**query: str) -> AppTest:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     sources = {0: HOSTILE[:2], 1: HOSTILE[2:]}
     return invent(tmp_path_factory.mktemp("map") / "artifacts", "mapped", sources=sources)
-
-
-@pytest.fixture
-def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a copy of the run that a test may damage, which the dashboard reads."""
-    monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
-    return Run(shutil.copytree(made.folder, tmp_path / made.name))
 
 
 def clip_table(n: int = 6, songs: int = 0) -> pd.DataFrame:

@@ -43,13 +43,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-@pytest.fixture
-def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a copy of the run that a test may damage, which the dashboard reads."""
-    monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
-    return Run(shutil.copytree(made.folder, tmp_path / made.name))
-
-
 def opened(**query: str) -> AppTest:
     return reading.opened("models", **query)
 

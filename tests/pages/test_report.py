@@ -86,7 +86,9 @@ class Page(HTMLParser):
 def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return an evaluated run whose clips' files are there; tests that change files copy it."""
     run = invent(tmp_path_factory.mktemp("report") / "artifacts", "evaluated")
-    root = Path(run.read_description()[0]["root"])
+    root = run.folder.parent.parent / "data"
+    _, config, demo = run.read_description()
+    run.write_description({"root": str(root), "human": "human", "ai": "ai", "manifest": ""}, config, demo=demo)
     place = run.clips_table
     table = pd.read_csv(place, dtype=str, keep_default_na=False)
     folders = table["label"].map({"0": "human", "1": "ai"})
@@ -100,6 +102,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tone = np.sin(np.arange(5 * 44_100) / 20).astype(np.float32) / 2
     test = table[table["split"] == "test"]
     for path, rate in zip(test["path"], test["native_rate"].astype(int), strict=True):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(root / path, tone[: 5 * rate], rate, subtype="PCM_16")
     return run
 

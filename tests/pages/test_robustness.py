@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,14 +33,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return an evaluated run with every part of the audit, whose sources have hostile names."""
     folder = tmp_path_factory.mktemp("robustness") / "artifacts"
     return invent(folder, "audited", sources={0: HOSTILE[:2], 1: HOSTILE[2:]})
-
-
-@pytest.fixture
-def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a copy of the run that a test may change, as the only one there is."""
-    folder = tmp_path / "artifacts"
-    monkeypatch.setenv("SMD_ARTIFACTS", str(folder))
-    return Run(shutil.copytree(made.folder, folder / made.name))
 
 
 @pytest.fixture

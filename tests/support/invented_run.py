@@ -3,9 +3,7 @@
 The pipeline runs as always, records included; all the others write invented arrays instead of learning.
 """
 
-import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from core.features.filterbanks import ast_band_centres
 from core.features.fine_axes import SIZE
 from core.phases import audit, autoencoder, baselines, explain, hybrid, prepare, transformer
 from core.phases.phase import Made
+from tests.support.sharing import made_once
 
 SETTINGS = ("evaluation.bootstraps=60", "evaluation.tsne_perplexity=5")
 SOURCES = {0: ("fma", "gtzan"), 1: ("musicgen", "stable-audio", "suno")}
@@ -33,10 +32,6 @@ HOSTILE = (
     ":material/home: :red[red] $x^2$ **bold** `code` [link](http://evil.example)",
     "<b>bold</b><script>alert(1)</script> a->b -- c :smile: http://evil.example",
 )
-
-
-_FOLDER = tempfile.TemporaryDirectory(prefix="invented-")  # gone when the tests end
-_MADE: dict[object, Run] = {}
 
 
 class Invention:
@@ -188,15 +183,14 @@ def invent(
     demo: bool = False,
 ) -> Run:
     """Return a run of invented phases; `only` leaves it half finished. Equal ones are made once and then copied."""
-    asked = (only, tuple(sources.items()), skipped, json.dumps(encoder), demo)
-    if asked not in _MADE:
-        folder = Path(tempfile.mkdtemp(dir=_FOLDER.name))
-        _MADE[asked] = _invent(folder / "artifacts", only, sources, skipped, encoder, demo)
-    return _copied(_MADE[asked], artifacts / name)
+    kind = storage.fingerprint([only, [*sources.items()], skipped, encoder, demo])
+    made = made_once(f"invented {kind}", lambda new: _invent(new / "artifacts", only, sources, skipped, encoder, demo))
+    return _copied(Run(made / "artifacts" / TEMPLATE), artifacts / name)
 
 
 def _copied(made: Run, folder: Path) -> Run:
     """Return a copy of a run under another name, as if it had been made under it."""
+    shutil.rmtree(folder, ignore_errors=True)  # a module's run, made before for the same module
     run = Run(shutil.copytree(made.folder, folder))
     for file in (run.description, run.results_file):
         if file.exists():

@@ -3,7 +3,6 @@
 import copy
 import csv
 import json
-import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,15 +22,9 @@ from core.evaluation.summary import summary
 from core.evaluation.unheard import leave_out_results
 from core.metrics import operating_points
 from scripts import pipeline as command
-from tests.support.invented_run import SETTINGS, invent
+from tests.support.invented_run import SETTINGS
 
 CONFIG = with_settings(Config(), SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return an evaluated run; tests that change files copy it."""
-    return invent(tmp_path_factory.mktemp("evaluate") / "artifacts", "evaluated")
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +35,6 @@ def evidence(made: Run) -> Evidence:
 @pytest.fixture(scope="module")
 def results(made: Run) -> dict[str, Any]:
     return made.read_results()
-
-
-@pytest.fixture
-def run(made: Run, tmp_path: Path) -> Run:
-    return Run(shutil.copytree(made.folder, tmp_path / made.name))
 
 
 def rewrite(path: Path, **changes: np.ndarray) -> None:

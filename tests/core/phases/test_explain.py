@@ -38,11 +38,6 @@ def splits(run: Run, rows: np.ndarray) -> list[str]:
     return [clips[row].split for row in rows]
 
 
-@pytest.fixture
-def copy(finished: Run, tmp_path: Path) -> Run:
-    return Run(Path(shutil.copytree(finished.folder, tmp_path / finished.name)))
-
-
 def explained(run: Run, place: Place, *settings: str) -> Run:
     execute(run, small_config(*settings), place, only=["explain"])
     return run
