@@ -103,7 +103,7 @@ if part == "detectors":
     again = read_robustness(run).seeds
     if again is None:
         st.markdown("Everything was trained once. To see how much the figures owe to the seed:")
-        st.code(robustness_words.command(run, "seeds"), language=None, wrap_lines=True)
+        st.code(robustness_words.command_for(run, "seeds"), language=None, wrap_lines=True)
     else:
         areas = {names[model]: again.models[model]["roc_auc"].values for model in names}
         st.plotly_chart(

@@ -5,7 +5,7 @@ colours and letters. Each mark says its numbers under the pointer.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from core import palette
 from core.errors import printable
 from dashboard.drawing import theme
-from dashboard.reading.results import Measurement, Model
+from dashboard.reading.results import Measurement
 
 ROW = 44  # pixels per detector
 MOST_TICKS = 6
@@ -68,37 +68,7 @@ class Chart:
     height: int = ROW  # pixels of a row, at least
 
 
-# The charts of several detectors
-
-
-def auc_chart(models: Sequence[Model], headline: Model) -> Chart:
-    """Draw each detector's AUC with its interval; the headline's mark is filled."""
-    look: dict[bool, dict[str, Any]] = {True: {"colour": palette.ACCENT}, False: {"filled": False}}
-    rows = tuple(
-        Row(model.name, (mark(model.scores["roc_auc"], model.name, **look[model is headline]),)) for model in models
-    )
-    return Chart(rows=rows, low=start(rows, 0.5), lines=(Line(0.5),))
-
-
-def recall_chart(models: Sequence[Model], recalls: Mapping[str, Sequence[Measurement]]) -> Chart:
-    """Draw, per detector and class, the share of clips called rightly, with its interval.
-
-    Parameters
-    ----------
-    recalls : by label, one estimate per model.
-    """
-    rows = tuple(
-        Row(
-            model.name,
-            tuple(class_mark(found[place], label, f"{model.name}, {name}") for label, name, found in _named(recalls)),
-        )
-        for place, model in enumerate(models)
-    )
-    return Chart(rows=rows, low=start(rows), percent=True)
-
-
-def _named(recalls: Mapping[str, Sequence[Measurement]]) -> list[tuple[str, str, Sequence[Measurement]]]:
-    return [(label, theme.NAMES[label], found) for label, found in recalls.items()]
+# Marks
 
 
 def mark(found: Measurement, name: str, *, form: str = ".3f", **look: Any) -> Mark:  # noqa: ANN401 - a mark's fields

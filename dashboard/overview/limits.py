@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dashboard.drawing import theme
 from dashboard.reading.results import Results
 from dashboard.reading.robustness import Robustness
-from dashboard.robustness.words import of
+from dashboard.robustness.words import auc_text
 from dashboard.sentences import counted, joined, listed, percents
 
 FEW_SONGS = 100  # of one class; below this the interval is wider than most differences people ask about
@@ -68,7 +68,7 @@ def _changed(results: Results, robustness: Robustness) -> str:
         return ""
     return (
         f"**Changed sound.** {costly} of {len(changed)} changes clearly cost the {results.headline.name} AUC, at worst "
-        f"to {of(worst)}."
+        f"to {auc_text(worst)}."
     )
 
 
@@ -80,8 +80,8 @@ def _music_alone(results: Results, robustness: Robustness) -> str:
     if max(files.low, heard.low) <= 0.5:
         return ""
     return (
-        f"**That music alone gives AI away.** Facts about the files alone reach AUC {of(files)}, about the sound as "
-        f"given to the detectors {of(heard)}."
+        f"**That music alone gives AI away.** Facts about the files alone reach AUC {auc_text(files)}, about the sound "
+        f"as given to the detectors {auc_text(heard)}."
     )
 
 

@@ -29,7 +29,6 @@ from dashboard.reading.robustness import read_robustness
 from dashboard.report import examples as report_examples
 from dashboard.report import media, tables
 from dashboard.report.prose import html_of, marked
-from dashboard.robustness import tables as robustness_tables
 from dashboard.robustness import words as robustness_words
 
 HERE = Path(__file__).parent
@@ -156,9 +155,8 @@ def _context(run: Run, results: Results, options: Options) -> dict[str, Any]:
         "sound_seconds": media.SOUND_SECONDS,
         "kbps": media.KBPS,
         "say": sentences,
-        "audited": robustness_words,
         "overview": overview_words,
-        "audit_tables": robustness_tables,
+        "robustness_words": robustness_words,
         "tables": tables,
         "looks": theme,
     }

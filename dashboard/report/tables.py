@@ -14,7 +14,7 @@ from dashboard.drawing import theme
 from dashboard.reading.results import Results, estimate, number
 from dashboard.reading.robustness import LeaveOut, Overall
 from dashboard.reading.runs import PhaseState
-from dashboard.robustness.words import of
+from dashboard.robustness.words import auc_text
 from dashboard.sentences import counted, duration, percents
 
 Rows = list[dict[str, str]]
@@ -37,7 +37,7 @@ def _unheard(found: LeaveOut, key: str, over: Overall) -> dict[str, str]:
         f"{theme.MARKS['ai']} AI caught": percents(over.ai.error.complement) if over.ai else NOTHING,
         f"{theme.MARKS['human']} Human called AI": percents(over.human.error) if over.human else NOTHING,
         "Mean AUC": NOTHING if over.mean_auc is None else f"{over.mean_auc:.2f}",
-        "Lowest AUC": f"{of(worst.models[key].area)} {printable(worst.name)}" if worst else NOTHING,
+        "Lowest AUC": f"{auc_text(worst.models[key].area)} {printable(worst.name)}" if worst else NOTHING,
     }
 
 

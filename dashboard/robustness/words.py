@@ -1,15 +1,28 @@
-"""What `Robustness` says in words: one answer per question of the Robustness page.
+"""What `Robustness` says: for each question of the page an answer, rows of tables, and what each chart shows.
 
-Markdown, foreign names through `literal`.
+Answers are Markdown, foreign names through `literal`. Rows, one dictionary each, and the charts' alternatives are plain
+text, for foreign names stand in them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from core import palette
 from core.artifacts import Run
+from core.errors import printable
 from dashboard.drawing import theme
-from dashboard.reading.results import Measurement, Model
-from dashboard.reading.robustness import ChangedSound, ChangeScores, LeaveOut, Overall, Robustness, Shortcut
-from dashboard.sentences import counted, decimals, literal, percent, percents
+from dashboard.reading.results import Measurement, Model, Results
+from dashboard.reading.robustness import (
+    ChangedSound,
+    ChangeScores,
+    Fact,
+    HeldOutSource,
+    LeaveOut,
+    Overall,
+    Robustness,
+    Shortcut,
+    Spread,
+)
+from dashboard.sentences import chart_alt, counted, decimals, literal, percent, percents
 
 MISSING = {  # what makes a part that is not there
     "shortcuts": "",
@@ -23,14 +36,14 @@ CALLED = "Called AI"
 SOURCES_BY, CHANGES_BY = ({name: name for name in names} for names in ((CALLED, AREA), (ERRORS, AREA)))
 
 
-def command(run: Run, part: str) -> str:
+def command_for(run: Run, part: str) -> str:
     """Return what to type to make a part of the audit."""
     return run.command(MISSING[part])
 
 
-def of(found: Measurement) -> str:
+def auc_text(area: Measurement) -> str:
     """Return an AUC with its interval in two decimals, which do not break: `0.94 [0.90, 0.97]`."""
-    return decimals(found, 2)
+    return decimals(area, 2)
 
 
 # Worse than at home
@@ -59,10 +72,10 @@ def music_or_file(robustness: Robustness, model: Model) -> str:
         return ""
     files, heard = robustness.shortcuts["files"], robustness.shortcuts["heard"]
     reached = (
-        f"A classifier that hears no music has AUC **{of(files.area)}** from facts about the files, and "
-        f"**{of(heard.area)}** from facts about the sound that the detectors are given"
+        f"A classifier that hears no music has AUC **{auc_text(files.area)}** from facts about the files, and "
+        f"**{auc_text(heard.area)}** from facts about the sound that the detectors are given"
     )
-    own = f"The {model.name} has {of(model.scores['roc_auc'])}"
+    own = f"The {model.name} has {auc_text(model.scores['roc_auc'])}"
     return f"**{_shortcut_answer(files, heard)}** {reached}. {own}, {_ahead(files, heard, model)}."
 
 
@@ -93,6 +106,53 @@ def shortcut_advice(robustness: Robustness) -> list[str]:
     own = {"Files": files, "Sound as given": heard}
     told = [f"{kind}. {said}" for kind, all_said in own.items() for said in all_said if said not in both]
     return [said.replace("`", "") for said in (*told, *both)]
+
+
+def shortcut_rows(robustness: Robustness, results: Results) -> list[dict[str, str]]:
+    """Return every detector's AUC and how far it is above the classifiers without music; those come last."""
+    found = robustness.shortcuts or {}
+    gains = {kind: f"Above {KNOWN[kind]}" for kind in found}
+    rows = [
+        {"": model.name, "AUC": decimals(model.scores["roc_auc"])}
+        | {title: _signed(found[kind].gains[model.key]) for kind, title in gains.items()}
+        for model in results.models
+    ]
+    return rows + [
+        {"": f"No music: {KNOWN[kind]}", "AUC": decimals(shortcut.area)} | dict.fromkeys(gains.values(), "–")
+        for kind, shortcut in found.items()
+    ]
+
+
+def fact_rows(robustness: Robustness) -> list[dict[str, str]]:
+    """Return every fact's AUC on validation and test, of the files and of the sound given to the detectors."""
+    facts = {kind: {fact.title: fact for fact in found.facts} for kind, found in (robustness.shortcuts or {}).items()}
+    titles = dict.fromkeys(title for known in facts.values() for title in known)
+    return [
+        {"Fact": printable(title)}
+        | {
+            f"{KNOWN[kind]}, {split}": _fact_cell(known.get(title), field)
+            for kind, known in facts.items()
+            for split, field in (("validation", "val_auc"), ("test", "test_auc"))
+        }
+        for title in titles
+    ]
+
+
+def _fact_cell(fact: Fact | None, field: str) -> str:
+    return "–" if fact is None else f"{getattr(fact, field):.2f}"
+
+
+def shortcut_alt(results: Results, without_music: Mapping[str, Measurement]) -> str:
+    """Say what the chart of AUCs with and without music shows."""
+    values = ", ".join(f"{title} {auc_text(area)}" for title, area in without_music.items())
+    return f"{chart_alt(results, 'roc_auc', 'AUC')}. Without music: {values}"
+
+
+def fact_alt(files: Sequence[Fact], heard: Sequence[Fact]) -> str:
+    """Say what the chart of facts shows."""
+    given = {fact.name: f" ({fact.test_auc:.2f} of the sound as given)" for fact in heard}
+    told = ", ".join(f"{fact.title} {fact.test_auc:.2f}{given.get(fact.name, '')}" for fact in files)
+    return f"Test AUC of single facts about the files: {told}"
 
 
 # Does it hold for a generator it never heard?
@@ -157,6 +217,39 @@ def how_held_out(robustness: Robustness, model: Model) -> str:
     )
 
 
+def ranked(sources: Sequence[HeldOutSource], model: Model, measure: str) -> list[HeldOutSource]:
+    """Return sources with the ones a detector finds hardest first."""
+    own = {source.name: source.models[model.key] for source in sources}
+    return sorted(sources, key=lambda s: (own[s.name].area if measure == AREA else own[s.name].right).value)
+
+
+def source_rows(found: LeaveOut, models: Sequence[Model], measure: str) -> list[dict[str, str]]:
+    """Return one row per held-out source, with every detector's figure; plain text."""
+    return [
+        {
+            "Class": f"{palette.SIGNS[source.label]} {theme.NAMES[source.label]}",
+            "Source": printable(source.name),
+            "Clips": f"{source.n:,}",
+            "Songs": f"{source.songs:,}",
+        }
+        | {model.name: _source_cell(source, model, measure) for model in models}
+        for source in found.sources
+    ]
+
+
+def source_alt(sources: Sequence[HeldOutSource], model: Model, measure: str) -> str:
+    """Say what the chart of one class's sources shows."""
+    kind = theme.NAMES[sources[0].label]
+    what = "AUC" if measure == AREA else "share of clips called AI"
+    values = ", ".join(f"{printable(source.name)} {_source_cell(source, model, measure)}" for source in sources)
+    return f"{kind} sources never heard, {what} by the {model.name}, with intervals: {values}"
+
+
+def _source_cell(source: HeldOutSource, model: Model, measure: str) -> str:
+    own = source.models[model.key]
+    return auc_text(own.area) if measure == AREA else percents(own.called_ai(source.label))
+
+
 # Does it hold after re-encoding?
 
 
@@ -174,7 +267,7 @@ def after_changes(robustness: Robustness, model: Model) -> str:
         worst = min(changed, key=lambda name: changed[name].area.value)
         answer = (
             f"**Not after every change.** {len(costly)} of {len(changed)} clearly cost the {model.name} AUC, most "
-            f"{literal(worst)}: **{of(changed[worst].area)}** instead of {of(clean.area)}."
+            f"{literal(worst)}: **{auc_text(changed[worst].area)}** instead of {auc_text(clean.area)}."
         )
     return f"{answer} {_worst_errors(found, changed, clean)}"
 
@@ -219,6 +312,56 @@ def change_key(measure: str) -> str:
     return f"Dashed: the same clips unchanged.{others} Thresholds stay where clean validation clips put them."
 
 
+def detector_rows(found: ChangedSound, models: Sequence[Model]) -> list[dict[str, str]]:
+    """Return one row per detector: what the changes cost it; plain text."""
+    return [_detector_row(found, model) for model in models]
+
+
+def _detector_row(found: ChangedSound, model: Model) -> dict[str, str]:
+    clean, *changed = found.models[model.key]
+    worst = min(changed, key=lambda line: line.area.value)
+    called, missed = (max(getattr(line, field).value for line in changed) for field in ("called_ai", "missed"))
+    return {
+        "Detector": model.name,
+        "AUC unchanged": auc_text(clean.area),
+        "AUC at worst": auc_text(worst.area),
+        "Changes that cost AUC": f"{sum(line.loss.high < 0 for line in changed)} of {len(changed)}",
+        f"{palette.SIGNS['human']} Human called AI": f"{percent(clean.called_ai.value)} → {percent(called)}",
+        f"{palette.SIGNS['ai']} AI missed": f"{percent(clean.missed.value)} → {percent(missed)}",
+    }
+
+
+def change_rows(found: ChangedSound, model: Model) -> list[dict[str, str]]:
+    """Return one row per change with all of one detector's figures; plain text."""
+    return [
+        {
+            "Change": printable(name),
+            "AUC": auc_text(line.area),
+            "AUC lost or won": _signed(line.loss) if place else "–",
+            f"{palette.SIGNS['human']} Human called AI": percents(line.called_ai),
+            f"{palette.SIGNS['ai']} AI missed": percents(line.missed),
+        }
+        for place, (name, line) in enumerate(zip(found.names, found.models[model.key], strict=True))
+    ]
+
+
+def _signed(difference: Measurement) -> str:
+    return f"{difference.value:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]"
+
+
+def change_alt(found: ChangedSound, lines: Sequence[int], model: Model, measure: str) -> str:
+    """Say what a chart of some of the changes shows."""
+    what = "AUC" if measure == AREA else "Human clips called AI and AI clips missed"
+    values = ", ".join(
+        f"{printable(found.names[n])} {_change_cell(found.models[model.key][n], measure)}" for n in (0, *lines)
+    )
+    return f"{what} by the {model.name} after each change, with intervals: {values}"
+
+
+def _change_cell(line: ChangeScores, measure: str) -> str:
+    return auc_text(line.area) if measure == AREA else f"{percents(line.called_ai)} and {percents(line.missed)}"
+
+
 # How much is luck of the seed?
 
 
@@ -234,3 +377,25 @@ def luck(robustness: Robustness, model: Model) -> str:
         f"has AUC {spread.mean:.3f} on average on {counted(robustness.seeds.n, 'test clip')}, "
         f"from {min(spread.values):.3f} to {max(spread.values):.3f}."
     )
+
+
+def seed_rows(robustness: Robustness, models: Sequence[Model]) -> list[dict[str, str]]:
+    """Return one row per detector with its spread over the trainings."""
+    found = robustness.seeds.models if robustness.seeds else {}
+    titles = {"roc_auc": "AUC", "accuracy": "Accuracy"}
+    return [
+        {"Detector": model.name} | {title: _spread(found[model.key][field]) for field, title in titles.items()}
+        for model in models
+        if found
+    ]
+
+
+def _spread(found: Spread) -> str:
+    deviation = "" if found.deviation is None else f" ± {found.deviation:.3f}"
+    return f"{found.mean:.3f}{deviation} ({min(found.values):.3f} to {max(found.values):.3f})"
+
+
+def seed_alt(robustness: Robustness, models: Sequence[Model]) -> str:
+    """Say what the chart of trainings shows."""
+    values = ", ".join(f"{row['Detector']} {row['AUC']}" for row in seed_rows(robustness, models))
+    return f"AUC over trainings with other seeds, mean, deviation and range: {values}"

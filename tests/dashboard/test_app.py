@@ -18,6 +18,7 @@ from dashboard.drawing import row_charts, theme
 from dashboard.drawing.row_charts import chart_html
 from dashboard.drawing.tables import table_html
 from dashboard.overview import limits as overview_limits
+from dashboard.overview.figures import auc_chart, recall_chart
 from dashboard.reading import runs
 from dashboard.reading.results import Results, parse
 from dashboard.reading.robustness import read_robustness
@@ -329,14 +330,13 @@ def test_many_left_out_files_are_shown_as_n_of_many(artifacts: Path) -> None:
 
 
 def test_classes_differ_in_shape_not_only_in_colour(results: Results) -> None:
-    recalls = {label: [model.scores[f"recall_{label}"] for model in results.models] for label in theme.NAMES}
-    for row in row_charts.recall_chart(results.models, recalls).rows:
+    for row in recall_chart(results.models).rows:
         assert [mark.symbol for mark in row.marks] == ["circle", "diamond"]
         assert [mark.colour for mark in row.marks] == [palette.HUMAN, palette.AI]
 
 
 def test_whiskers_end_at_the_interval(results: Results) -> None:
-    chart = row_charts.auc_chart(results.models, results.headline)
+    chart = auc_chart(results.models, results.headline)
     for row, model in zip(chart.rows, results.models, strict=True):
         area = model.scores["roc_auc"]
         assert row.marks[0].reach == (area.low, area.high)

@@ -265,7 +265,7 @@ def test_only_one_chart_needs_a_canvas_of_its_own_however_many_clips_there_are(r
 def test_the_map_is_drawn_once_for_a_view_and_anew_for_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     real = map_figures.map_figure
-    monkeypatch.setattr(map_figures, "drawn", lambda *parts: drawn.append(parts[1]) or real(*parts))
+    monkeypatch.setattr(map_figures, "map_figure", lambda *parts: drawn.append(parts[1]) or real(*parts))
     app = opened()
     app.session_state["clip"] = run.read_clips()[3].path
     app.run()

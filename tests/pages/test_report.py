@@ -32,7 +32,7 @@ from dashboard.report import examples as report_examples
 from dashboard.report import media as report_media
 from dashboard.report.document import Options
 from dashboard.report.prose import html_of, marked
-from dashboard.robustness import tables as robustness_tables
+from dashboard.robustness import words as robustness_words
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
 
@@ -157,9 +157,9 @@ def test_the_tables_are_those_of_the_pages(made: Run, page: Page, results: Resul
         sentences.detector_rows(results),
         sentences.source_rows(results),
         sentences.count_rows(results),
-        robustness_tables.detector_rows(robustness.changes, results.models),
-        robustness_tables.change_rows(robustness.changes, results.headline),
-        robustness_tables.shortcut_rows(robustness, results),
+        robustness_words.detector_rows(robustness.changes, results.models),
+        robustness_words.change_rows(robustness.changes, results.headline),
+        robustness_words.shortcut_rows(robustness, results),
     )
     cells = [" ".join(cell.split()) for cell in page.cells]
     for row in (row for rows in tables for row in rows):

@@ -19,7 +19,6 @@ from dashboard.reading import runs
 from dashboard.reading.results import Measurement, Results
 from dashboard.reading.robustness import Robustness, read_robustness
 from dashboard.robustness import figures as robustness_figures
-from dashboard.robustness import tables as robustness_tables
 from dashboard.robustness import words as robustness_words
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
@@ -102,7 +101,7 @@ def test_a_part_that_was_not_made_says_what_to_type(run: Run, part: str) -> None
     for page in ("robustness", "overview"):
         app = opened(page)
         if page == "robustness" or part in ("leave_out", "robustness"):
-            assert robustness_words.command(run, part) in [code.value for code in app.code]
+            assert robustness_words.command_for(run, part) in [code.value for code in app.code]
 
 
 def test_a_run_without_any_audit_shows_neither_chart_nor_number(run: Run) -> None:
@@ -214,7 +213,7 @@ def test_of_a_human_source_the_share_called_ai_is_drawn(results: Results, robust
 def test_the_hardest_source_comes_first(results: Results, robustness: Robustness) -> None:
     assert robustness.leave_out is not None
     for measure, field in ((robustness_words.AREA, "area"), (robustness_words.CALLED, "right")):
-        order = robustness_tables.ranked(robustness.leave_out.sources, results.headline, measure)
+        order = robustness_words.ranked(robustness.leave_out.sources, results.headline, measure)
         values = [getattr(source.models[results.headline.key], field).value for source in order]
         assert values == sorted(values)
 
@@ -365,9 +364,9 @@ def test_one_training_alone_claims_no_spread(run: Run) -> None:
 def test_the_tables_hold_every_detector_and_every_change(results: Results, robustness: Robustness) -> None:
     assert robustness.changes is not None
     assert robustness.leave_out is not None
-    assert [row["Detector"] for row in robustness_tables.detector_rows(robustness.changes, results.models)] == [
+    assert [row["Detector"] for row in robustness_words.detector_rows(robustness.changes, results.models)] == [
         model.name for model in results.models
     ]
-    assert len(robustness_tables.change_rows(robustness.changes, results.headline)) == len(robustness.changes.names)
-    (first, *_) = robustness_tables.source_rows(robustness.leave_out, results.models, robustness_words.AREA)
+    assert len(robustness_words.change_rows(robustness.changes, results.headline)) == len(robustness.changes.names)
+    (first, *_) = robustness_words.source_rows(robustness.leave_out, results.models, robustness_words.AREA)
     assert set(DETECTORS.values()) < set(first)
