@@ -1,22 +1,67 @@
-"""Write the reference run's results into README.md: `python -m scripts.readme`. No number there is typed (SPEC E6)."""
+"""Write the reference run's results where they are quoted; no number there is typed.
 
+python -m scripts.readme        the table in README.md, and the lists in artifacts/reference/WHAT_MAY_BE_SAID.md
+
+Both follow from artifacts/reference/results.json, the one part of the run on the real clips that is in git. The two
+lists are the sentences that every run ends with, made from its own numbers.
+"""
+
+import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.artifacts import ADDITIONS, ROOT
 
 README = ROOT / "README.md"
-REFERENCE = ROOT / "artifacts" / "reference" / "results.json"  # of the run on the real clips; the only part in git
+REFERENCE = ROOT / "artifacts" / "reference" / "results.json"
+SAID = REFERENCE.with_name("WHAT_MAY_BE_SAID.md")
 BEGIN, END = "<!-- results: written by `python -m scripts.readme` -->", "<!-- end of results -->"
 
+Results = Mapping[str, Any]
 
-def table(results: Mapping[str, Any]) -> str:
-    """Return the README's words and table for a results file."""
-    test = next(iter(results["models"].values()))["test"]
-    encoder = results["encoder"]
+
+def main(
+    arguments: Sequence[str] | None = None, *, readme: Path = README, reference: Path = REFERENCE, said: Path = SAID
+) -> int:
+    """Run the command: write both files; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.readme", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(arguments)
+    results = json.loads(reference.read_text(encoding="utf-8"))
+    readme.write_text(with_results(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
+    said.write_text(what_may_be_said(results), encoding="utf-8")
+    return 0
+
+
+def with_results(readme: str, results: Results) -> str:
+    """Return the README with its block of results written anew."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{results_table(results)}\n{END}{after}"
+
+
+def what_may_be_said(results: Results) -> str:
+    """Return the page of what may and what may not be said of a run."""
+    return f"# What may be said of the results\n\n{results_table(results)}\n\n{both_lists(results)}\n"
+
+
+def both_lists(results: Results) -> str:
+    """Return what may and what may not be said, as Markdown lists."""
+    may, may_not = (
+        "\n".join(f"- {sentence}" for sentence in results["summary"][which]) for which in ("may", "may_not")
+    )
+    may_title = "What may be said, in sentences that the program makes from these numbers:"
+    return f"{may_title}\n\n{may}\n\nAnd what may not:\n\n{may_not}"
+
+
+def results_table(results: Results) -> str:
+    """Return every detector's figures as a Markdown table, and how it is to be read."""
+    test, encoder = next(iter(results["models"].values()))["test"], results["encoder"]
+    ranked = sorted(results["models"], key=lambda name: -results["models"][name]["val"]["roc_auc"])
     lines = [
         f"Test split: {test['n']} clips of {test['songs']} songs, none of them in training. "
         f"In brackets: {results['confidence']:.0%} intervals, bootstrap over songs.",
@@ -24,54 +69,57 @@ def table(results: Mapping[str, Any]) -> str:
         "| Model | AUC | AI caught | Human called AI | AUC on degraded files | AUC on generators never heard "
         "| Human sources never heard, called AI |",
         "|---|---|---|---|---|---|---|",
+        *(_row(results, name) for name in ranked),
+        "",
+        f"Sorted by validation AUC. Transformer embeddings: {encoder['description']} ({encoder['mode']}).",
+        "",
+        _threshold_rule(results["threshold_rule"]),
     ]
-    for key, model in sorted(results["models"].items(), key=lambda item: -item[1]["val"]["roc_auc"]):
-        found = model["test"]
-        low, high = found["intervals"]["recall_human"]
-        cells = [_share(found, "roc_auc", ".3f"), _share(found, "recall_ai")]
-        cells += [f"{1 - found['recall_human']:.0%} [{1 - high:.0%}, {1 - low:.0%}]"]
-        cells += [_degraded(results["robustness"], key), *_unheard(results["leave_out"], key)]
-        name = model["name"] + (" (+)" if key in ADDITIONS else "")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", f"Sorted by validation AUC. Transformer embeddings: {encoder['description']} ({encoder['mode']})."]
-    lines += [
-        "",
-        _reading(results),
-        "",
-        "What may be said, in sentences that the program makes from these numbers:",
-        "",
-    ]
-    lines += [f"- {sentence}" for sentence in results["summary"]["may"]]
-    lines += ["", "And what may not:", "", *(f"- {sentence}" for sentence in results["summary"]["may_not"])]
     return "\n".join(lines)
 
 
-def _degraded(found: Mapping[str, Any] | None, key: str) -> str:
+def _row(results: Results, name: str) -> str:
+    """Return a detector's row."""
+    model = results["models"][name]
+    test = model["test"]
+    low, high = test["intervals"]["recall_human"]
+    cells = [
+        model["name"] + (" (+)" if name in ADDITIONS else ""),
+        _with_interval(test, "roc_auc", ".3f"),
+        _with_interval(test, "recall_ai", ".0%"),
+        f"{1 - test['recall_human']:.0%} [{1 - high:.0%}, {1 - low:.0%}]",
+        _degraded(results["robustness"], name),
+        *_unheard(results["leave_out"], name),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _degraded(robustness: Results | None, name: str) -> str:
     """Return the mean AUC over all changes, and the worst with its name."""
-    if not found:
+    if not robustness:
         return "not measured"
-    areas = [line["auc"] for line in found["models"][key][1:]]
+    areas = [change["auc"] for change in robustness["models"][name][1:]]
     worst = min(range(len(areas)), key=areas.__getitem__)
-    return f"mean {sum(areas) / len(areas):.2f}, worst {areas[worst]:.2f} ({found['transforms'][1 + worst]})"
+    changes = robustness["transforms"][1:]
+    return f"mean {sum(areas) / len(areas):.2f}, worst {areas[worst]:.2f} ({changes[worst]})"
 
 
-def _unheard(found: Mapping[str, Any] | None, key: str) -> tuple[str, str]:
+def _unheard(leave_out: Results | None, name: str) -> tuple[str, str]:
     """Return AUC over generators held out in turn, and how often human sources held out in turn are accused."""
-    if not found:
+    if not leave_out:
         return "not measured", "not measured"
-    over = found["models"][key]
-    judged, accused = "not measured", "not measured"
-    if over["ai"]:
-        judged = f"mean {over['mean_auc']:.2f}, worst {over['min_auc']:.2f} ({over['min_source']})"
-    if over["human"]:
-        low, high = over["human"]["interval"]
-        accused = f"{over['human']['error']:.0%} [{low:.0%}, {high:.0%}] of {over['human']['n']} clips"
-    return judged, accused
+    overall = leave_out["models"][name]
+    area, accused = "not measured", "not measured"
+    if overall["ai"]:
+        area = f"mean {overall['mean_auc']:.2f}, worst {overall['min_auc']:.2f} ({overall['min_source']})"
+    if human := overall["human"]:
+        low, high = human["interval"]
+        accused = f"{human['error']:.0%} [{low:.0%}, {high:.0%}] of {human['n']} clips"
+    return area, accused
 
 
-def _reading(results: Mapping[str, Any]) -> str:
+def _threshold_rule(rule: Results) -> str:
     """Return how each model's threshold was chosen and what the mark means."""
-    rule = results["threshold_rule"]
     human = rule["val_clips"]["human"]
     reasons = {
         "fpr": f"where at most {rule['max_fpr']:.0%} of the {human} human validation clips reach it",
@@ -83,23 +131,9 @@ def _reading(results: Mapping[str, Any]) -> str:
     )
 
 
-def _share(found: Mapping[str, Any], field: str, form: str = ".0%") -> str:
-    low, high = found["intervals"][field]
-    return f"{found[field]:{form}} [{low:{form}}, {high:{form}}]"
-
-
-def with_results(readme: str, results: Mapping[str, Any]) -> str:
-    """Return the README with its block of results written anew."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
-
-
-def main(readme: Path = README, reference: Path = REFERENCE) -> int:
-    """Rewrite the block; return the exit code."""
-    results = json.loads(reference.read_text(encoding="utf-8"))
-    readme.write_text(with_results(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
-    return 0
+def _with_interval(scores: Results, figure: str, form: str) -> str:
+    low, high = scores["intervals"][figure]
+    return f"{scores[figure]:{form}} [{low:{form}}, {high:{form}}]"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The model card of the run that ships, written from its results; no number in it is typed (SPEC X4)."""
+"""The model card of the run that ships, written from its results; no number in it is typed."""
 
 import csv
 from collections import Counter
@@ -10,7 +10,7 @@ from core.artifacts import DETECTORS, LABELS, SPLITS, Clip
 from core.errors import printable
 from core.evaluation.summary import bracketed
 from core.verdict.rule import limits
-from scripts.readme import table
+from scripts.readme import both_lists, results_table
 
 Results = Mapping[str, Any]
 UNKNOWN = "not recorded"
@@ -70,7 +70,7 @@ def _training(results: Results, materials: Sequence[Material]) -> Iterator[str]:
     yield ""
     yield "The clips are not part of the project. Songs are never split over training, validation and test."
     yield ""
-    yield from _table(
+    yield from _markdown_table(
         ("Class", "Source", "Clips: train", "val", "test", "Songs"),
         [
             (*names, *(str(_count(results, names, split, "clips")) for split in SPLITS),
@@ -81,9 +81,9 @@ def _training(results: Results, materials: Sequence[Material]) -> Iterator[str]:
     yield ""
     yield "Licences, as the manifest of the clips records them; `none found` grants nothing:"
     yield ""
-    yield from _table(
+    yield from _markdown_table(
         ("Class", "Source", "Origin", "Licence of the material", "Clips"),
-        [(one.label, one.source, one.origin, one.licence, str(one.clips)) for one in materials],
+        [(part.label, part.source, part.origin, part.licence, str(part.clips)) for part in materials],
     )
 
 
@@ -95,15 +95,17 @@ def _count(results: Results, names: tuple[str, str], split: str, what: str) -> i
 def _figures(results: Results) -> Iterator[str]:
     yield "## Results"
     yield ""
-    yield table(results)
+    yield results_table(results)
+    yield ""
+    yield both_lists(results)
 
 
 def _held_out(results: Results) -> Iterator[str]:
     """Yield what the detector that decides makes of each source that its models never heard."""
-    name, found = results["verdict"]["detector"], results["leave_out"]
+    name, leave_out = results["verdict"]["detector"], results["leave_out"]
     yield "## Sources never heard"
     yield ""
-    if not found:
+    if not leave_out:
         yield "Not measured."
         return
     yield (
@@ -112,12 +114,12 @@ def _held_out(results: Results) -> Iterator[str]:
     )
     yield ""
     rows = []
-    for source in found["sources"]:
-        own = source["models"][name]
-        share, area, ends = bracketed(own["recall"], own["recall_interval"]), own["auc"], own["auc_interval"]
+    for source in leave_out["sources"]:
+        scores = source["models"][name]
+        share, (low, high) = bracketed(scores["recall"], scores["recall_interval"]), scores["auc_interval"]
         rows.append((source["label"], source["source"], str(source["n"]), str(source["songs"]), share,
-                     f"{area:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"))  # fmt: skip
-    yield from _table(("Class", "Source", "Clips", "Songs", "Called rightly", "AUC"), rows)
+                     f"{scores['auc']:.2f} [{low:.2f}, {high:.2f}]"))  # fmt: skip
+    yield from _markdown_table(("Class", "Source", "Clips", "Songs", "Called rightly", "AUC"), rows)
 
 
 def _never(results: Results) -> Iterator[str]:
@@ -148,7 +150,7 @@ def _making(results: Results) -> Iterator[str]:
     )
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(header)} |"
     yield f"|{'---|' * len(header)}"
     for row in rows:

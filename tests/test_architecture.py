@@ -322,7 +322,7 @@ def test_a_plate_names_every_part_of_its_folder_and_nothing_that_is_not_there(pl
 def test_no_file_names_a_machine_it_was_written_on() -> None:
     foreign = [f"/{folder}/" for folder in ("work", "tmp/venv", "root")]
     kinds = {".py", ".md", ".txt", ".toml", ".ini", ".ipynb", ".css", ".js", ".json", ".yml", ""}
-    folders = [*(ROOT / package for package in PACKAGES), ROOT / "tests", ROOT / ".ci", ROOT / ".streamlit"]
+    folders = [*(ROOT / name for name in (*PACKAGES, "tests", "docs", ".ci", ".streamlit"))]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix in kinds]
     files += [path for path in ROOT.iterdir() if path.is_file() and path.suffix in kinds and path.name != ".git"]
     named = [
