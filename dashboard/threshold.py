@@ -69,7 +69,7 @@ class Answers:
         return int(np.argmin(np.abs(self.curves.false_positive_rate - missed)))
 
 
-def answers(run: Run, model: str, split: str, threshold: float) -> Answers:
+def read_answers(run: Run, model: str, split: str, threshold: float) -> Answers:
     """Return a detector's answers to the clips of a split.
 
     Parameters
@@ -106,7 +106,7 @@ def _draws(folder: str, stamp: tuple[int, ...], split: str, n: int, _labels: Int
     return draws
 
 
-def point(found: Answers, threshold: float) -> OperatingPoint:
+def operating_point(found: Answers, threshold: float) -> OperatingPoint:
     """Measure a detector at a threshold as the evaluation does, with the evaluation's own draws of songs."""
     return operating_points.operating_point(
         found.labels, found.probabilities, found.songs, threshold, found.settings, found.draws
@@ -165,7 +165,7 @@ def asked(value: str | None) -> float | None:
     return number if 0 <= number <= OUT_OF_REACH else None  # not so for NaN
 
 
-def held(key: str, found: Answers) -> float | None:
+def held_threshold(key: str, found: Answers) -> float | None:
     """Return the threshold that the reader or the address has set, or None where it is that of validation.
 
     Parameters
@@ -183,7 +183,7 @@ def held(key: str, found: Answers) -> float | None:
     return None if threshold is None or found.place(threshold) == found.chosen else threshold
 
 
-def keep(threshold: float | None) -> None:
+def keep_threshold(threshold: float | None) -> None:
     """Keep a threshold in the address, or none where it is that of validation."""
     if threshold is None:
         st.query_params.pop("thr", None)

@@ -9,12 +9,12 @@ from core import palette
 from core.artifacts import Run
 from core.errors import printable
 from dashboard import selection, sentences
-from dashboard import threshold as models_operating
 from dashboard.audit import triage
 from dashboard.audit.triage import Desk
 from dashboard.drawing import theme
 from dashboard.reading import annotations
 from dashboard.reading.results import Model
+from dashboard.threshold import held_threshold, keep_threshold, read_answers, shown
 
 NOTE, LIST = "Note", "List"  # labels of the widgets that a key puts the cursor into
 KEYS = {
@@ -73,9 +73,9 @@ SAID = {"tags": "Tags", "notes": "Notes", "source": "Source", "away": "Log-odds"
 
 def threshold(run: Run, model: Model, split: str) -> float:
     """Let the reader move a detector's threshold, the same one as on the Models page; the address keeps it."""
-    found = models_operating.answers(run, model.key, split, model.threshold)
+    found = read_answers(run, model.key, split, model.threshold)
     key = f"threshold-{run.name}-{model.key}"
-    held = models_operating.held(key, found)
+    held = held_threshold(key, found)
     now = found.chosen if held is None else found.place(held)
 
     def hold(place: int) -> None:
@@ -89,10 +89,10 @@ def threshold(run: Run, model: Model, split: str) -> float:
             on_change=lambda: hold(st.session_state["audit-cut"]),
         )  # fmt: skip
         st.button(
-            f"Validation threshold ({models_operating.shown(model.threshold)})", icon=":material/undo:", shortcut="V",
+            f"Validation threshold ({shown(model.threshold)})", icon=":material/undo:", shortcut="V",
             key="validation", disabled=now == found.chosen, on_click=hold, args=(found.chosen,),
         )  # fmt: skip
-    models_operating.keep(held)
+    keep_threshold(held)
     return found.thresholds[now] if held is None else held
 
 

@@ -10,14 +10,22 @@ from streamlit.delta_generator import DeltaGenerator
 from core.artifacts import Run
 from core.metrics.operating_points import OperatingPoint
 from dashboard import address, selection
-from dashboard import threshold as models_operating
 from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
 from dashboard.models import figures, words
 from dashboard.models.figures import Trace
 from dashboard.reading.results import Measurement, Model, Results
 from dashboard.sentences import counted, percent, span, verdict_from
-from dashboard.threshold import CELLS, Answers, shown
+from dashboard.threshold import (
+    CELLS,
+    Answers,
+    disagreements,
+    held_threshold,
+    keep_threshold,
+    of_cell,
+    operating_point,
+    shown,
+)
 
 ONLY = ("first", "second")  # lists of the clips that only this one of two detectors calls AI
 CELL = "fp"  # whose clips are listed until another is pressed
@@ -54,8 +62,8 @@ def show(asked: Asked, below: DeltaGenerator) -> None:
     found = asked.answers
     now, threshold = _choose(asked)
     point, chosen = (
-        models_operating.point(found, threshold),
-        models_operating.point(found, found.thresholds[found.chosen]),
+        operating_point(found, threshold),
+        operating_point(found, found.thresholds[found.chosen]),
     )
     if now == found.chosen:
         st.caption(f"The threshold chosen on validation. {verdict_from(replace(asked.results, models=(asked.model,)))}")
@@ -89,10 +97,10 @@ def caution(split: str, now: float, chosen: float) -> str:
 def _choose(asked: Asked) -> tuple[int, float]:
     """Let the reader move the threshold; return its place and itself, and keep it in the address."""
     key, found = f"threshold-{asked.run.name}-{asked.model.key}", asked.answers
-    held = models_operating.held(key, found)
+    held = held_threshold(key, found)
     now = found.chosen if held is None else found.place(held)
     _slider(found, key, now)
-    models_operating.keep(held)
+    keep_threshold(held)
     return now, found.thresholds[now] if held is None else held
 
 
@@ -214,9 +222,9 @@ def _only(asked: Asked, cell: str) -> str:
 def _behind(asked: Asked, point: OperatingPoint, cell: str) -> pd.DataFrame:
     """Return the clips of a list, the surest first."""
     if cell in CELLS or asked.other is None:
-        return models_operating.of_cell(asked.clips, asked.model.key, point.threshold, cell)
+        return of_cell(asked.clips, asked.model.key, point.threshold, cell)
     first, second = (asked.model.key, point.threshold), (asked.other.key, asked.other.threshold)
-    return models_operating.disagreements(asked.clips, first, second, ai_by_first=cell == "first")
+    return disagreements(asked.clips, first, second, ai_by_first=cell == "first")
 
 
 def _clips(asked: Asked, point: OperatingPoint, cell: str) -> None:
@@ -269,7 +277,7 @@ def _figures(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> Non
         points[f"{asked.model.name} from {shown(chosen.threshold)} (validation)"] = chosen
     if asked.other and asked.rival:
         title = f"{asked.other.name} from {shown(asked.other.threshold)} (validation)"
-        points[title] = models_operating.point(asked.rival, asked.other.threshold)
+        points[title] = operating_point(asked.rival, asked.other.threshold)
     st.header("Every figure", anchor=False)
     st.table(
         pd.DataFrame(words.point_rows(points)), hide_index=True, border="horizontal",

@@ -211,7 +211,7 @@ def trainings(run: Run) -> list[str]:
     return [name for name in TRAININGS if name in found] + sorted(found - set(TRAININGS))
 
 
-def history(run: Run, name: str) -> pd.DataFrame:
+def read_history(run: Run, name: str) -> pd.DataFrame:
     """Return one row per epoch: epoch, the columns of `CURVES`, kept (bool: its weights are the model's).
 
     Raises

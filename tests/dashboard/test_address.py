@@ -4,8 +4,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import Run
-from dashboard import threshold as models_operating
 from dashboard.reading import runs
+from dashboard.threshold import shown
 from tests.support import reading
 from tests.support.invented_run import HOSTILE
 from tests.support.reading import rewrite, words
@@ -53,7 +53,7 @@ def test_a_detector_that_does_not_exist_is_the_headlines_on_every_page(run: Run,
 @pytest.mark.parametrize("threshold", ["1e999", "nan", "-1", "abc", "7"])
 def test_a_threshold_that_cannot_be_is_that_of_validation(run: Run, page: str, threshold: str) -> None:
     app, best = reading.opened(page, thr=threshold), runs.results(run).headline
-    assert f"`thr={threshold}` (shown: `{models_operating.shown(best.threshold)}`)" in told(app)
+    assert f"`thr={threshold}` (shown: `{shown(best.threshold)}`)" in told(app)
     assert "thr" not in app.query_params
 
 

@@ -16,14 +16,23 @@ from core.artifacts import DETECTORS, ROOT, Run
 from core.errors import ArtifactError
 from core.metrics import operating_points
 from core.metrics.operating_points import OUT_OF_REACH, SHARES
-from dashboard import threshold as models_operating
 from dashboard.models import figures as models_figures
 from dashboard.models import words as models_words
 from dashboard.models.figures import Trace
 from dashboard.reading import clips, runs
 from dashboard.reading.clips import read_clip_table
 from dashboard.reading.detectors import read_detectors
-from dashboard.threshold import Answers, asked, disagreements, of_cell, plain, shown
+from dashboard.threshold import (
+    CELLS,
+    Answers,
+    asked,
+    disagreements,
+    of_cell,
+    operating_point,
+    plain,
+    read_answers,
+    shown,
+)
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
 from tests.support.reading import rewrite, words
@@ -62,7 +71,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 def found(run: Run, model: str, split: str = "test") -> Answers:
     threshold = {model.key: model.threshold for model in runs.results(run).models}[model]
-    return models_operating.answers(run, model, split, threshold)
+    return read_answers(run, model, split, threshold)
 
 
 # Thresholds
@@ -74,7 +83,7 @@ def test_at_the_validation_threshold_the_numbers_are_those_of_the_results_file(
     run: Run, model: str, split: str
 ) -> None:
     written = run.read_results()["models"][model]
-    point = models_operating.point(found(run, model, split), written["threshold"])
+    point = operating_point(found(run, model, split), written["threshold"])
     assert {name: point.values[name] for name in SHARES} == {name: written[split][name] for name in SHARES}
     assert {name: list(point.intervals[name]) for name in SHARES} == {
         name: written[split]["intervals"][name] for name in SHARES
@@ -135,7 +144,7 @@ def test_equal_errors_are_where_both_shares_are_nearest() -> None:
 
 def test_the_cells_hold_every_clip_once_and_the_surest_comes_first(run: Run) -> None:
     table = clips.of_split(read_clip_table(run), "test")
-    cells = {cell: of_cell(table, CNN, 0.6, cell) for cell in models_operating.CELLS}
+    cells = {cell: of_cell(table, CNN, 0.6, cell) for cell in CELLS}
     assert sorted(row for rows in cells.values() for row in rows.index) == sorted(table.index)
     assert cells["fp"]["label"].eq("human").all()
     assert cells["fp"]["p_cnn"].is_monotonic_decreasing
@@ -161,9 +170,9 @@ def test_moving_the_slider_moves_every_number_and_one_press_brings_it_back(run: 
     assert not app.warning
     place = answers.chosen - 6
     app.select_slider(key="cut").set_value(place).run()
-    point = models_operating.point(answers, answers.thresholds[place])
+    point = operating_point(answers, answers.thresholds[place])
     said = words(app)
-    for cell in models_operating.CELLS:
+    for cell in CELLS:
         assert models_words.cell_button(cell, point) in said
     (tn, fp), (fn, tp) = point.confusion
     assert f"Human clips called AI {fp} of {tn + fp}" in said
@@ -189,8 +198,8 @@ def test_an_address_opens_a_threshold_a_cell_and_a_rival(run: Run) -> None:
 
 def test_a_cell_shows_its_clips(run: Run) -> None:
     app, answers = opened(model="CNN"), found(run, CNN)
-    point = models_operating.point(answers, answers.thresholds[answers.chosen])
-    for cell in models_operating.CELLS:
+    point = operating_point(answers, answers.thresholds[answers.chosen])
+    for cell in CELLS:
         press(app, models_words.cell_button(cell, point))
         assert app.query_params["cell"] == cell
         shown_clips = len(app.dataframe[0].value) if app.dataframe else 0
@@ -317,7 +326,7 @@ def test_the_histogram_counts_every_clip_and_hatches_the_wrong_ones(run: Run) ->
     answers = found(run, CNN)
     figure = models_figures.histogram(answers.labels, answers.probabilities, 0.6, 0.7)
     assert sum(int(bar.customdata.sum()) for bar in figure.data) == len(answers.labels)
-    (_, fp), (fn, _) = models_operating.point(answers, 0.6).confusion
+    (_, fp), (fn, _) = operating_point(answers, 0.6).confusion
     hatched = [bar for bar in figure.data if bar.marker.pattern.shape == "/"]
     assert [int(bar.customdata.sum()) for bar in hatched] == [fp, fn]
 

@@ -10,11 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from core import storage
 from core.artifacts import DETECTORS, ROOT, SPLITS, Run
-from dashboard import threshold
 from dashboard.reading import runs, sound
 from dashboard.reading.attention import with_branches
 from dashboard.reading.clips import read_clip_table
 from dashboard.reading.embeddings import read_map
+from dashboard.threshold import read_answers
 from scripts.benchmark import browser as benchmark_browser
 from scripts.benchmark import command as benchmark
 from scripts.benchmark import dashboard as benchmark_dashboard
@@ -88,7 +88,7 @@ def test_every_array_and_table_means_the_same_copy(source: Run, made: Run) -> No
         assert (moved[every["path"].str.startswith("copy_0/")] == 0).all()
         assert (np.abs(moved[copy]) > 0).mean() > 0.9
         assert np.abs(moved).max() < 0.1
-    steps = [len(threshold.answers(run, "cnn", "test", 0.5).thresholds) for run in (source, made)]
+    steps = [len(read_answers(run, "cnn", "test", 0.5).thresholds) for run in (source, made)]
     assert steps[1] > 2 * steps[0]
 
 
