@@ -6,6 +6,7 @@ Standard library only.
 
 from __future__ import annotations  # an older Python, too, gets as far as the sentence that refuses it
 
+import argparse
 import os
 import sys
 import time
@@ -27,15 +28,25 @@ STEPS = {
 
 def main() -> int:
     """Run every step and return 1 when any failed; what follows the command goes to pytest."""
+    for_pytest = _arguments()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # test files run side by side, one to a core
     try:
         environment.prepare(environment.RUNTIME, environment.TESTS)
-        outcomes = [_passes(name, *arguments) for name, arguments in _steps(sys.argv[1:]).items()]
+        outcomes = [_passes(name, *arguments) for name, arguments in _steps(for_pytest).items()]
     except environment.SetupError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         return environment.INTERRUPTED
     return 0 if all(outcomes) else 1
+
+
+def _arguments() -> list[str]:
+    """Return what is for pytest; `--help` alone is for this command."""
+    parser = argparse.ArgumentParser(
+        prog="python scripts/test.py", usage="%(prog)s [-h] [pytest arguments]", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    return parser.parse_known_args()[1]
 
 
 def _steps(for_pytest: list[str]) -> dict[str, tuple[str, ...]]:

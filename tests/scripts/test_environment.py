@@ -302,3 +302,14 @@ def test_the_stamp_names_what_was_installed(machine: Machine) -> None:
     stamp = json.loads((environment.ENVIRONMENT / environment.STAMP).read_text())
     assert stamp["python"] == machine.version
     assert set(stamp["requirements"]) == {environment.RUNTIME}
+
+
+def test_asking_the_check_for_help_checks_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["scripts/test.py", "--help"])
+    monkeypatch.setattr(environment, "prepare", lambda *files: pytest.fail("made an environment"))
+    with pytest.raises(SystemExit) as left:
+        test.main()
+    assert left.value.code == 0
+    assert "pytest arguments" in capsys.readouterr().out
