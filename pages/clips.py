@@ -29,11 +29,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     text = st.text_input("File name contains", key="text", width=200)
 
 asked = ClipFilter(tuple(splits), label or "", model, verdict or "all", tuple(sources), text)
-found = asked.apply(every)
+matching = asked.apply(every)
 columns = {"path": "Clip", "label": "Class", "source": "Source", "split": "Split", f"right_{model}": "Verdict"}
 scores = {f"p_{key}": name for key, name in names.items()}
-st.caption(shown(len(found), len(every), asked.splits))
-clip_view.table(found, columns | scores, "clips", f"{len(found)} of {len(every)} clips with every detector's score")
+st.caption(shown(len(matching), len(every), asked.splits))
+clip_view.table(
+    matching, columns | scores, "clips", f"{len(matching)} of {len(every)} clips with every detector's score"
+)
 st.caption("Scores: probability of AI. Choose a row; a click on a column's title sorts.")
 
 clip = selection.clip(every)

@@ -1,4 +1,7 @@
-"""Plotly figures of the attention page: values in, figure out. Names of files are escaped: plotly reads some HTML."""
+"""Charts of the attention page: values in, chart out. Names of files are escaped: plotly reads some HTML.
+
+Where nothing is chosen or pointed at, a chart in rows will do; plotly draws the others.
+"""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -42,8 +45,8 @@ def weights_chart(test: pd.DataFrame, fusion: Fusion, branches: Sequence[str], w
     figure.add_vline(x=even, line=EVEN)
     kinds = [(branch, label) for branch in branches for label in theme.NAMES]
     for place, (branch, label) in enumerate(kinds):
-        own, y = test[test["label"] == label], len(kinds) - 1 - place
-        figure.add_trace(_strip(own, own[f"weight_{branch}"], label, y))
+        of_class, y = test[test["label"] == label], len(kinds) - 1 - place
+        figure.add_trace(_strip(of_class, of_class[f"weight_{branch}"], label, y))
         figure.add_trace(_mean(fusion.weights[branch][label].mean, label, y - 0.34))
         name = f"{palette.SIGNS[label]} {theme.NAMES[label]}"
         titles.append(f"{BRANCHES[branch].capitalize()} {name}" if len(branches) > 1 else name)
@@ -59,12 +62,12 @@ def _narrow(title: str) -> str:
     return f"{branch.strip()}<br>{sign}{rest}" if branch.strip() else title
 
 
-def _strip(own: pd.DataFrame, values: pd.Series, label: str, y: float) -> go.Scatter:
+def _strip(clips: pd.DataFrame, values: pd.Series, label: str, y: float) -> go.Scatter:
     """Return one mark per clip, spread around the upper part of a row so that they can be told apart."""
-    spread = (own.index.to_numpy() * GOLDEN) % 1 - 0.5
+    spread = (clips.index.to_numpy() * GOLDEN) % 1 - 0.5
     return go.Scatter(
         x=values.round(4), y=y + 0.08 + 0.5 * spread, mode="markers", name=theme.NAMES[label],
-        marker=_mark(label, 6), opacity=0.7, customdata=own.index.to_numpy(), text=_names(own),
+        marker=_mark(label, 6), opacity=0.7, customdata=clips.index.to_numpy(), text=_names(clips),
         hovertemplate="%{text}<br>weight %{x:.3f}<extra></extra>",
     )  # fmt: skip
 
@@ -76,27 +79,16 @@ def _mean(mean: Measurement, label: str, y: float) -> go.Scatter:
     )  # fmt: skip
 
 
-def removal_chart(fusion: Fusion) -> Chart:
-    """Draw the fusion's AUC with all branches and without each, with intervals."""
-    found = {"whole": fusion.model.scores["roc_auc"]}
-    found |= {f"without {BRANCHES[name]}": removal.auc for name, removal in fusion.removals.items()}
-    rows = tuple(
-        Row(name, (mark(area, name, filled=name == "whole"),), f"{area.value:.3f} [{area.low:.3f}, {area.high:.3f}]")
-        for name, area in found.items()
-    )
-    return Chart(rows=rows, low=start(rows, 0.5), lines=(Line(0.5),), axis="AUC on the test clips (0.5 is a coin)")
-
-
 def effect_chart(test: pd.DataFrame, branch: str) -> go.Figure:
     """Draw each test clip's weight of a branch against what removing the branch does to the log-odds of AI."""
     figure = go.Figure()
     for label in theme.NAMES:
-        own = test[test["label"] == label]
+        of_class = test[test["label"] == label]
         figure.add_trace(
             go.Scatter(
-                x=own[f"weight_{branch}"].round(4), y=own[f"change_{branch}"].round(3), mode="markers",
-                marker=_mark(label, 8), opacity=0.8, name=f"{theme.NAMES[label]} ({len(own)})",
-                customdata=own.index.to_numpy(), text=_names(own),
+                x=of_class[f"weight_{branch}"].round(4), y=of_class[f"change_{branch}"].round(3), mode="markers",
+                marker=_mark(label, 8), opacity=0.8, name=f"{theme.NAMES[label]} ({len(of_class)})",
+                customdata=of_class.index.to_numpy(), text=_names(of_class),
                 hovertemplate="%{text}<br>weight %{x:.3f}, removal moves the log-odds by %{y:+.2f}<extra></extra>",
             )
         )  # fmt: skip
@@ -106,6 +98,20 @@ def effect_chart(test: pd.DataFrame, branch: str) -> go.Figure:
     figure.update_xaxes(fixedrange=True)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     return _plain(figure, 380).update_layout(showlegend=True, legend=legend, margin_l=64)
+
+
+# Without a branch, in rows
+
+
+def removal_chart(fusion: Fusion) -> Chart:
+    """Draw the fusion's AUC with all branches and without each, with intervals."""
+    areas = {"whole": fusion.model.scores["roc_auc"]}
+    areas |= {f"without {BRANCHES[name]}": removal.auc for name, removal in fusion.removals.items()}
+    rows = tuple(
+        Row(name, (mark(area, name, filled=name == "whole"),), f"{area.value:.3f} [{area.low:.3f}, {area.high:.3f}]")
+        for name, area in areas.items()
+    )
+    return Chart(rows=rows, low=start(rows, 0.5), lines=(Line(0.5),), axis="AUC on the test clips (0.5 is a coin)")
 
 
 def clip_chart(clip: pd.Series, fusion: Fusion) -> Chart:
@@ -136,7 +142,7 @@ def _score(score: float, whole: float, ai: bool) -> Mark:
 
 
 def map_chart(
-    decibels: Array, own: Array, maps: Maps, scale: MapScale, stretch: Stretch, seconds: float, sample_rate: int
+    decibels: Array, weights: Array, maps: Maps, scale: MapScale, stretch: Stretch, seconds: float, sample_rate: int
 ) -> go.Figure:
     """Lay a clip's attention over its log-mel, with its profile over time below and over frequency beside.
 
@@ -148,8 +154,8 @@ def map_chart(
     bands, quiet = len(decibels), {"showgrid": False, "zeroline": False, "fixedrange": True}
     x, y = np.clip(edges(maps.seconds), 0, seconds), _bands(maps.hertz, bands, sample_rate)
     traces = [
-        _sound(decibels, seconds), _overlay(own, x, y, maps.hertz, scale), _lane(x, own.mean(axis=0)),
-        _side_lane(own.mean(axis=1), y),
+        _sound(decibels, seconds), _overlay(weights, x, y, maps.hertz, scale), _lane(x, weights.mean(axis=0)),
+        _side_lane(weights.mean(axis=1), y),
     ]  # fmt: skip
     second = {"type": "rect", "x0": stretch.start, "x1": stretch.end, "y0": 0, "y1": 1, "yref": "y2 domain", **SHADE}
     layout = go.Layout(
@@ -172,16 +178,16 @@ def _sound(decibels: Array, seconds: float) -> go.Heatmap:
     return go.Heatmap(z=whole, x=x, colorscale="gray", showscale=False, hoverinfo="skip")
 
 
-def _overlay(own: Array, x: Array, y: Array, hertz: Array, scale: MapScale) -> go.Heatmap:
+def _overlay(weights: Array, x: Array, y: Array, hertz: Array, scale: MapScale) -> go.Heatmap:
     """Return the patches as they are, the more attended the less one sees through them."""
     bar = {
         "orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "len": 0.6, "thickness": 8,
         "title": {"text": "Attention (1 = evenly spread)", "side": "top"}, "nticks": 5, "outlinewidth": 0,
     }  # fmt: skip
     return go.Heatmap(
-        z=own.round(3), x=x.round(3), y=y.round(2), zmin=scale.low, zmax=scale.high, colorbar=bar,
+        z=weights.round(3), x=x.round(3), y=y.round(2), zmin=scale.low, zmax=scale.high, colorbar=bar,
         colorscale=[[0, OVERLAY.format(0.0)], [1, OVERLAY.format(0.85)]],
-        customdata=np.repeat(hertz.round()[:, None], own.shape[1], axis=1),
+        customdata=np.repeat(hertz.round()[:, None], weights.shape[1], axis=1),
         hovertemplate="%{x:.2f} s, %{customdata} Hz: × %{z:.2f}<extra></extra>",
     )  # fmt: skip
 
@@ -258,11 +264,11 @@ def _names(clips: pd.DataFrame) -> list[str]:
     return [escape(printable(path.rpartition("/")[2])) for path in clips["path"]]
 
 
-def _whiskers(found: Sequence[Measurement]) -> dict[str, object]:
+def _whiskers(measurements: Sequence[Measurement]) -> dict[str, object]:
     return {
         "type": "data", "thickness": 2, "width": 5,
-        "array": [estimate.high - estimate.value for estimate in found],
-        "arrayminus": [estimate.value - estimate.low for estimate in found],
+        "array": [estimate.high - estimate.value for estimate in measurements],
+        "arrayminus": [estimate.value - estimate.low for estimate in measurements],
     }  # fmt: skip
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 from core import palette
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
-from dashboard.reading.attention import BRANCHES, OTHERS, Attention, Correlation, Fusion
-from dashboard.reading.attention_maps import SECOND, MeanMaps, Stretch
-from dashboard.reading.results import Measurement
+from dashboard.reading.attention import BRANCHES, OTHERS, Against, Attention, Correlation, Fusion
+from dashboard.reading.attention_maps import SECOND, Maps, MeanMaps, Stretch
+from dashboard.reading.results import Measurement, UsedEncoder
 from dashboard.sentences import counted, percent, percents
 
 CLASSES = {"human": "human", "ai": "AI"}  # in the middle of a sentence
@@ -60,15 +60,15 @@ def disagreement(n: int, clips: int, branches: int) -> str:
     )
 
 
-def correlated(found: Correlation, branch: str, confidence: float) -> str:
+def correlated(correlation: Correlation, branch: str, confidence: float) -> str:
     """Say how far a weight foretells the effect of its branch's removal."""
-    rho = found.rho
+    rho = correlation.rho
     strength = next(word for limit, word in ((0.3, "weakly"), (0.6, "moderately"), (2, "closely")) if rho.value < limit)
     verdict = f"{strength} foretells" if rho.low > 0 else "does not detectably foretell" if rho.high >= 0 else "belies"
     return (
         f"The weight {verdict} how far removing the {BRANCHES[branch]} moves the score, either way: rank correlation "
         f"{rho.value:+.2f} ({confidence:.0%} interval {rho.low:+.2f} to {rho.high:+.2f}; "
-        f"{found.n:,} clips, {counted(found.songs, 'song')})."
+        f"{correlation.n:,} clips, {counted(correlation.songs, 'song')})."
     )
 
 
@@ -79,10 +79,10 @@ def removal_rows(fusion: Fusion) -> list[dict[str, str]]:
     whole = {"Removed": "nothing", **_shares(model.wrong, model.clips, recall), "Verdicts changed": "–"}
     return [whole] + [
         {
-            "Removed": BRANCHES[name], **_shares(found.wrong, found.clips, found.recall),
-            "Verdicts changed": f"{found.verdicts_changed} of {model.n:,}",
+            "Removed": BRANCHES[name], **_shares(removal.wrong, removal.clips, removal.recall),
+            "Verdicts changed": f"{removal.verdicts_changed} of {model.n:,}",
         }
-        for name, found in fusion.removals.items()
+        for name, removal in fusion.removals.items()
     ]  # fmt: skip
 
 
@@ -101,13 +101,25 @@ def against_rows(fusion: Fusion) -> list[dict[str, str]]:
         {
             f"{fusion.model.name} less": OTHERS[other],
             **{
-                title: f"{found[figure].value:+.3f} [{found[figure].low:+.3f},{NBSP}{found[figure].high:+.3f}], "
-                f"p{NBSP}={NBSP}{found[figure].p_value:.2g}"
+                title: _difference(differences[figure])
                 for figure, title in (("roc_auc", "AUC"), ("accuracy", "Accuracy"))
             },
         }
-        for other, found in fusion.against.items()
+        for other, differences in fusion.against.items()
     ]
+
+
+def _difference(less: Against) -> str:
+    return f"{less.value:+.3f} [{less.low:+.3f},{NBSP}{less.high:+.3f}], p{NBSP}={NBSP}{less.p_value:.2g}"
+
+
+def right_about(undecided: pd.DataFrame, test: pd.DataFrame) -> str:
+    """Say whether the hybrid is right about undecided clips as often as about all."""
+    shares = [
+        f"{clips['right_hybrid'].sum()} of {len(clips):,} ({percent(clips['right_hybrid'].mean())})"
+        for clips in (undecided, test)
+    ]
+    return f"The hybrid is right about {shares[0]} of them; of all test clips, about {shares[1]}."
 
 
 # One clip
@@ -148,11 +160,37 @@ def of_clip(clip: pd.Series, fusion: Fusion) -> str:
     return f"{lead}, but removing the {BRANCHES[furthest]} {said}."
 
 
-def stretch(found: Stretch) -> str:
+# The transformer's maps
+
+
+def whose_attention(encoder: UsedEncoder) -> str:
+    """Say whose attention it is, as plain text."""
+    if encoder.kind == "ast-pretrained":
+        return f"Attention of: {encoder.description} ({encoder.name}), {encoder.mode}."
+    return f"Attention of: {encoder.description}. This is not the pretrained AST."
+
+
+def what_it_follows(method: str) -> str:
+    """Say what a method follows."""
+    if method == "rollout":
+        return (
+            "Attention followed from [CLS] back through all layers, heads averaged (rollout, Abnar and Zuidema 2020)."
+        )
+    return "What [CLS] asks of each patch in the last layer alone, heads averaged."
+
+
+def maps_made(maps: Maps, clips: pd.DataFrame) -> str:
+    """Say how many clips have a map."""
+    mapped = clips[clips.index.isin(maps.rows)]
+    counts = ", ".join(f"{(mapped['split'] == split).sum():,} {split}" for split in ("test", "val", "train"))
+    return f"Maps were made for {len(mapped):,} of {len(clips):,} clips, test clips first ({counts})."
+
+
+def stretch(second: Stretch) -> str:
     """Say which second got most attention, as plain text."""
     return (
-        f"Most attended {SECOND:g} s: from {found.start:.2f} s to {found.end:.2f} s "
-        f"({percent(found.share)} of the attention; evenly spread, it would be {percent(found.even)})."
+        f"Most attended {SECOND:g} s: from {second.start:.2f} s to {second.end:.2f} s "
+        f"({percent(second.share)} of the attention; evenly spread, it would be {percent(second.even)})."
     )
 
 
@@ -166,30 +204,18 @@ def common(scale: str) -> str:
     return " One patch in 200 of all clips lies beyond these colours." if scale == "common" else ""
 
 
-# On average
-
-
-def striking(found: MeanMaps) -> str:
+def striking(maps: MeanMaps) -> str:
     """Say whether the mean maps of the classes differ more than chance would have them."""
-    patches = found.difference.size
+    patches = maps.difference.size
     return (
-        f"{found.striking} of {patches} patches differ by more than 1.96 standard errors over songs; if the encoder "
+        f"{maps.striking} of {patches} patches differ by more than 1.96 standard errors over songs; if the encoder "
         f"looked at both classes alike, about {0.05 * patches:.0f} would."
     )
 
 
-def mean_title(found: MeanMaps, label: str) -> str:
+def mean_title(maps: MeanMaps, label: str) -> str:
     """Return the title of a class's mean map."""
-    return f"{theme.labelled(label)} · {found.clips[label]} clips, {counted(found.songs[label], 'song')}"
-
-
-def right_about(own: pd.DataFrame, test: pd.DataFrame) -> str:
-    """Say whether the hybrid is right about undecided clips as often as about all."""
-    shares = [
-        f"{clips['right_hybrid'].sum()} of {len(clips):,} ({percent(clips['right_hybrid'].mean())})"
-        for clips in (own, test)
-    ]
-    return f"The hybrid is right about {shares[0]} of them; of all test clips, about {shares[1]}."
+    return f"{theme.labelled(label)} · {maps.clips[label]} clips, {counted(maps.songs[label], 'song')}"
 
 
 # Text alternatives
@@ -208,22 +234,22 @@ def weights_alt(attention: Attention, key: str) -> str:
 
 def removal_alt(fusion: Fusion) -> str:
     """Say what the chart of removals shows."""
-    parts = [f"without the {BRANCHES[name]} {found.auc.value:.3f}" for name, found in fusion.removals.items()]
+    parts = [f"without the {BRANCHES[name]} {removal.auc.value:.3f}" for name, removal in fusion.removals.items()]
     return f"AUC of the {fusion.model.name}: whole {fusion.model.scores['roc_auc'].value:.3f}, {', '.join(parts)}"
 
 
-def mean_alt(found: MeanMaps, label: str) -> str:
+def mean_alt(maps: MeanMaps, label: str) -> str:
     """Say what a class's mean map shows."""
-    mean = found.mean[label]
+    mean = maps.mean[label]
     return (
-        f"Mean attention map of {found.clips[label]} {CLASSES[label]} test clips: "
+        f"Mean attention map of {maps.clips[label]} {CLASSES[label]} test clips: "
         f"{mean.min():.1f} to {mean.max():.1f} times the even share"
     )
 
 
-def map_alt(found: Stretch, tops: Sequence[float]) -> str:
+def map_alt(second: Stretch, tops: Sequence[float]) -> str:
     """Say what an attention map shows."""
     return (
         f"Attention over the clip's spectrogram: most around {tops[0]:.1f} s and {tops[1] / 1000:.1f} kHz. "
-        + stretch(found)
+        + stretch(second)
     )

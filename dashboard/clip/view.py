@@ -24,12 +24,12 @@ ROW = 35  # pixels of a table's row; its title is as high
 WIDE = {"tags": 200, "notes": 400}  # pixels of the columns that people write
 
 
-def rows(found: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+def rows(clips: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """Return clips as a table shows them: chosen columns with their titles, names as plain text, classes with marks.
 
     A clip goes by its file's name: its whole path, which may be long, stands above its player.
     """
-    shown = found[list(columns)].copy()
+    shown = clips[list(columns)].copy()
     classes = {label: f"{palette.SIGNS[label]} {theme.NAMES[label]}" for label in theme.NAMES}
     for name in {"path", "source", "song"} & set(columns):
         shown[name] = shown[name].map(file_name if name == "path" else printable)
@@ -46,7 +46,7 @@ def file_name(path: str) -> str:
     return printable(path.rsplit("/", 1)[-1])
 
 
-def table(found: pd.DataFrame, columns: dict[str, str], key: str, alt: str, height: int = 320) -> None:
+def table(clip_table: pd.DataFrame, columns: dict[str, str], key: str, alt: str, height: int = 320) -> None:
     """Show clips as a table; choosing a row selects its clip on every page.
 
     Parameters
@@ -54,7 +54,7 @@ def table(found: pd.DataFrame, columns: dict[str, str], key: str, alt: str, heig
     columns : of `found`, with the titles they are shown under.
     height : pixels at most; a table is no taller than its rows.
     """
-    paths = found["path"].tolist()
+    paths = clip_table["path"].tolist()
     key = f"{key}-{hash(tuple(paths)):x}"  # other rows are another table: a chosen row never means another clip
 
     def choose() -> None:
@@ -63,7 +63,7 @@ def table(found: pd.DataFrame, columns: dict[str, str], key: str, alt: str, heig
             selection.select(path)
 
     st.dataframe(
-        rows(found, columns),
+        rows(clip_table, columns),
         column_config=_shown_otherwise(columns),
         key=key, on_select=choose, selection_mode="single-row", hide_index=True, lazy=False, alt=alt,
         height=min(height, ROW * (len(paths) + 1) + 3),
@@ -163,12 +163,23 @@ def _play(run: Run, row: int, config: Config, heard: sound.Sound, pictures: tupl
     place = st.container()
     tracks = [track("Original", heard, original, "")]
     if st.toggle("Hear the reconstruction", key="hear-reconstruction", persist_state="session"):
-        found = sound.reconstruction(run, row)
-        louder = f"{-found.level:.1f} dB quieter than that" if found.level < 0 else f"{found.level:.1f} dB louder"
+        reconstruction = sound.reconstruction(run, row)
+        louder = (
+            f"{-reconstruction.level:.1f} dB quieter than that"
+            if reconstruction.level < 0
+            else f"{reconstruction.level:.1f} dB louder"
+        )
         tracks = [
-            track("Original", found.original, original, found.note),
-            track("Its mel-spectrogram", found.heard, original, "All that the models can hear, turned back to sound."),
-            track("Reconstruction", found.rebuilt, rebuilt, f"What the autoencoder keeps: {louder}, as it is."),
+            track("Original", reconstruction.original, original, reconstruction.note),
+            track(
+                "Its mel-spectrogram",
+                reconstruction.heard,
+                original,
+                "All that the models can hear, turned back to sound.",
+            ),
+            track(
+                "Reconstruction", reconstruction.rebuilt, rebuilt, f"What the autoencoder keeps: {louder}, as it is."
+            ),
         ]
     with place:
         player.player(tracks, key=f"player-{key}")

@@ -1,4 +1,4 @@
-"""Where the transformer looked in a clip: its attention map in numbers, for one clip and on average (SPEC T6, U7).
+"""Where the transformer looked in a clip: its attention map in numbers, for one clip and on average.
 
 A map gives each patch of the spectrogram its share of the attention. Shares are shown as multiples of the even share:
 1 is what every patch would get if the encoder looked everywhere alike.
@@ -15,7 +15,6 @@ from core import storage
 from core.artifacts import Run
 from core.errors import ArtifactError
 from core.storage import Array
-from dashboard.reading.results import UsedEncoder
 
 METHODS = {"rollout": "All layers (rollout)", "last_layer": "Last layer"}
 SCALES = {"clip": "This clip", "common": "All clips"}
@@ -188,29 +187,3 @@ def _squared_error(found: Array) -> Array:
         return np.full(found.shape[1:], np.inf)
     variance: Array = found.var(axis=0, ddof=1) / len(found)
     return variance
-
-
-# In words
-
-
-def made_for(maps: Maps, clips: pd.DataFrame) -> str:
-    """Say how many clips have a map."""
-    own = clips[clips.index.isin(maps.rows)]
-    counts = ", ".join(f"{(own['split'] == split).sum():,} {split}" for split in ("test", "val", "train"))
-    return f"Maps were made for {len(own):,} of {len(clips):,} clips, test clips first ({counts})."
-
-
-def by_whom(encoder: UsedEncoder) -> str:
-    """Say whose attention it is, as plain text."""
-    if encoder.kind == "ast-pretrained":
-        return f"Attention of: {encoder.description} ({encoder.name}), {encoder.mode}."
-    return f"Attention of: {encoder.description}. This is not the pretrained AST."
-
-
-def how(method: str) -> str:
-    """Say what a method follows."""
-    if method == "rollout":
-        return (
-            "Attention followed from [CLS] back through all layers, heads averaged (rollout, Abnar and Zuidema 2020)."
-        )
-    return "What [CLS] asks of each patch in the last layer alone, heads averaged."

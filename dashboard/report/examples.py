@@ -47,23 +47,23 @@ class Example:
     note: str  # why there is no sound, if it was asked for
 
 
-def choose(table: pd.DataFrame, model: Model) -> list[Choice]:
+def choose(clips: pd.DataFrame, model: Model) -> list[Choice]:
     """Return a detector's examples among the test clips, as `RULE` says."""
     chosen: list[Choice] = []
     for kind, how_many in KINDS.items():
         for label in theme.NAMES:
             heard = {choice.clip["song"] for choice in chosen}
-            own = _of_kind(_ranked(table, label, model), kind, model)
-            fresh = own[~own["song"].isin(heard)].drop_duplicates("song").head(how_many)
+            candidates = _of_kind(_ranked(clips, label, model), kind, model)
+            fresh = candidates[~candidates["song"].isin(heard)].drop_duplicates("song").head(how_many)
             chosen += [Choice(clip, kind, bool(clip[f"right_{model.key}"])) for _, clip in fresh.iterrows()]
     return chosen
 
 
-def _ranked(table: pd.DataFrame, label: str, model: Model) -> pd.DataFrame:
+def _ranked(clips: pd.DataFrame, label: str, model: Model) -> pd.DataFrame:
     """Return a class's test clips, the one farthest from the threshold first; equal ones in the order of the table."""
-    own = table[(table["split"] == "test") & (table["label"] == label)]
-    distance = (own[f"p_{model.key}"] - model.threshold).abs()
-    return own.loc[distance.sort_values(ascending=False, kind="stable").index]
+    of_class = clips[(clips["split"] == "test") & (clips["label"] == label)]
+    distance = (of_class[f"p_{model.key}"] - model.threshold).abs()
+    return of_class.loc[distance.sort_values(ascending=False, kind="stable").index]
 
 
 def _of_kind(ranked: pd.DataFrame, kind: str, model: Model) -> pd.DataFrame:

@@ -64,9 +64,9 @@ def figure(run: Run, name: str) -> Picture | None:
 @lru_cache(maxsize=16)
 def _figure(path: Path, changed: int) -> Picture:
     with Image.open(path, formats=["PNG"]) as image:
-        drawn = image.convert("RGB")
-    drawn.thumbnail((WIDEST, drawn.height), Image.Resampling.LANCZOS)
-    few = drawn.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
+        figure = image.convert("RGB")
+    figure.thumbnail((WIDEST, figure.height), Image.Resampling.LANCZOS)
+    few = figure.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
     file = io.BytesIO()
     few.save(file, "WEBP", lossless=True, quality=60, method=4)
     return Picture(pictures.data_uri(file.getvalue(), "image/webp"), *few.size)

@@ -25,13 +25,13 @@ NOTHING = "–"
 # Sources never heard (SPEC Q5)
 
 
-def unheard_rows(found: LeaveOut, results: Results) -> Rows:
+def unheard_rows(leave_out: LeaveOut, results: Results) -> Rows:
     """Return every detector's figures over the sources that were held out in turn."""
-    return [_unheard(found, model.key, found.models[model.key]) for model in results.models]
+    return [_unheard(leave_out, model.key, leave_out.models[model.key]) for model in results.models]
 
 
-def _unheard(found: LeaveOut, key: str, over: Overall) -> dict[str, str]:
-    worst = min(found.of("ai"), key=lambda source: source.models[key].area.value, default=None)
+def _unheard(leave_out: LeaveOut, key: str, over: Overall) -> dict[str, str]:
+    worst = min(leave_out.of("ai"), key=lambda source: source.models[key].area.value, default=None)
     return {
         "Detector": DETECTORS[key],
         f"{theme.MARKS['ai']} AI caught": percents(over.ai.error.complement) if over.ai else NOTHING,
@@ -54,13 +54,13 @@ def calibration_rows(models: Mapping[str, Any], results: Results) -> Rows:
     return [{"Detector": model.name} | _calibration(models[model.key]["calibration"]) for model in results.models]
 
 
-def _calibration(found: Mapping[str, Any]) -> dict[str, str]:
-    band, outcome = found["band"], found["band_result"]
+def _calibration(calibration: Mapping[str, Any]) -> dict[str, str]:
+    band, outcome = calibration["band"], calibration["band_result"]
     decided = outcome["n"] - outcome["inside"]
     coverage = estimate(outcome["coverage"], outcome["coverage_interval"])
     return {
-        "Calibration error": f"{number(found['ece_before']):.3f}",
-        "after scaling": f"{number(found['ece_after']):.3f}",
+        "Calibration error": f"{number(calibration['ece_before']):.3f}",
+        "after scaling": f"{number(calibration['ece_after']):.3f}",
         "Uncertain between": f"{number(band['low']):.3g} and {number(band['high']):.3g}",
         "Verdict on": f"{decided:,} of {outcome['n']:,}: {percents(coverage)}",
         "Wrong among these": percents(estimate(outcome["error"], outcome["error_interval"])) if decided else NOTHING,
@@ -112,10 +112,10 @@ def skipped_rows(results: Results) -> Rows:
     ]
 
 
-def reconstruction(found: Mapping[str, Any]) -> str:
+def reconstruction(errors: Mapping[str, Any]) -> str:
     """Say how well the autoencoder rebuilds what it never saw, beside the plainest guess (SPEC A4)."""
-    own, plain = number(found["test_mse"]), number(found["mean_spectrogram_mse"])
+    rebuilt, plain = number(errors["test_mse"]), number(errors["mean_spectrogram_mse"])
     return (
-        f"The autoencoder rebuilds {counted(found['n'], 'test clip')} with a mean error of {own:.3f} "
-        f"({found['unit']}); the mean spectrogram of the training clips, taken for every clip, has {plain:.3f}."
+        f"The autoencoder rebuilds {counted(errors['n'], 'test clip')} with a mean error of {rebuilt:.3f} "
+        f"({errors['unit']}); the mean spectrogram of the training clips, taken for every clip, has {plain:.3f}."
     )

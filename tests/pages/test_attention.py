@@ -254,7 +254,9 @@ def test_mean_maps_differ_where_the_classes_do_and_count_songs_not_clips() -> No
 
 @pytest.mark.parametrize(("kind", "said"), [("ast-pretrained", "MIT/ast"), ("ast-small-scratch", "not the pretrained")])
 def test_the_encoder_is_called_what_it_is(kind: str, said: str) -> None:
-    assert said in attention_maps.by_whom(UsedEncoder(kind, "MIT/ast", "Audio Spectrogram Transformer", "", "frozen"))
+    assert said in attention_words.whose_attention(
+        UsedEncoder(kind, "MIT/ast", "Audio Spectrogram Transformer", "", "frozen")
+    )
 
 
 # The page
