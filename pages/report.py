@@ -1,4 +1,4 @@
-"""U9: the report for people without the dashboard: what is in it, how large it gets, and its first page."""
+"""The report for people without the dashboard: what is in it, how large it gets, and its first page."""
 
 from datetime import UTC, datetime
 

@@ -10,6 +10,7 @@ from core.errors import printable
 from core.storage import Array
 from dashboard import address, components, selection
 from dashboard.attention import figures, words
+from dashboard.clip import view
 from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
 from dashboard.drawing.row_charts import chart_html
@@ -182,7 +183,7 @@ def _undecided(attention: Attention, every: pd.DataFrame, test: pd.DataFrame) ->
     st.markdown(f"**Undecided clips** · {len(undecided_clips):,} of {len(test):,} test clips, least decided first")
     if len(undecided_clips):
         said = words.right_about(undecided_clips, test)
-        clip_view.table(
+        view.list_clips(
             undecided_clips, UNDECIDED, "undecided", f"{len(undecided_clips)} clips with weights near one half. {said}"
         )
         st.caption(said)

@@ -1,7 +1,8 @@
 """Going through what is wrong, without a mouse.
 
-lists   `judged`, `listed`: which clips, in which order
-triage  `Desk`: the next clip, tags, notes, undo
 view    the page's sections
-export  `table`: the list with tags and notes
+lists   `listing`: which clips, in which order; `summary` and `sentence` in words
+triage  `Desk`: the next clip, tags, notes, undo
+keys    which key does what
+export  `as_csv`: the list with tags and notes
 """

@@ -1,4 +1,4 @@
-"""The list of an audit as a file for a spreadsheet: rows in, CSV out (SPEC U6)."""
+"""The list of an audit as a file for a spreadsheet: rows in, CSV out."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from dashboard.reading.annotations import Annotation
 FACTS = ("path", "song", "source", "split", "label")
 
 
-def table(chosen: pd.DataFrame, said: Mapping[str, Sequence[Annotation]], model: str, threshold: float) -> bytes:
+def as_csv(chosen: pd.DataFrame, said: Mapping[str, Sequence[Annotation]], model: str, threshold: float) -> bytes:
     """Return a list as a CSV file: facts, every detector's score and verdict, and what people said.
 
     A spreadsheet takes a text that begins with = + - @ or a tab for a formula; such a text (a file's name, a note) gets
@@ -38,11 +38,11 @@ def table(chosen: pd.DataFrame, said: Mapping[str, Sequence[Annotation]], model:
 
 def _words(said: Sequence[Annotation]) -> list[str]:
     """Return tags, notes, names and times as cells."""
-    words = [one for one in said if not one.empty]
+    words = [annotation for annotation in said if not annotation.empty]
     columns = (
-        [", ".join(one.tags) for one in words],
-        [one.note for one in words],
-        [one.who for one in words],
-        [one.made for one in words],
+        [", ".join(annotation.tags) for annotation in words],
+        [annotation.note for annotation in words],
+        [annotation.who for annotation in words],
+        [annotation.made for annotation in words],
     )
     return [harmless(" | ".join(column)) for column in columns]

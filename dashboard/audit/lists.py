@@ -1,7 +1,7 @@
-"""Which clips a detector gets wrong, and in which order to listen to them: frames in, frames out (SPEC U6)."""
+"""Which clips a detector gets wrong, and in which order to listen to them: frames in, frames out."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import pandas as pd
 from core.artifacts import ADDITIONS, DETECTORS, LABELS
 from dashboard import sentences
 from dashboard.drawing import theme
+from dashboard.reading.clips import of_split
 from dashboard.reading.results import Model, Results
 from dashboard.threshold import shown
 
@@ -29,6 +30,43 @@ ABOUT_SPLIT = {
     "val": "The thresholds were chosen on these clips.",
     "train": "The detectors have learned from these clips: few errors here say nothing about other music.",
 }
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The clips that are asked for, and what was asked."""
+
+    model: Model  # with the threshold chosen on validation
+    kind: str  # of `LISTS`
+    split: str
+    source: str  # empty: all of them
+    threshold: float  # the one that counts here
+    results: Results  # with that threshold
+    clips: pd.DataFrame  # all of the run, as `judged` returns them
+    tested: pd.DataFrame  # those of the split
+    among: pd.DataFrame  # those of the source, too
+    chosen: pd.DataFrame  # the list itself, worst first
+
+    @property
+    def paths(self) -> list[str]:
+        """The list's clips by their ids."""
+        return [str(path) for path in self.chosen["path"]]
+
+    @property
+    def question(self) -> tuple[str, str, str, str]:
+        """What makes it another list; a threshold that moves does not."""
+        return self.model.key, self.kind, self.split, self.source
+
+
+def listing(
+    results: Results, clips: pd.DataFrame, model: Model, kind: str, split: str, source: str, threshold: float
+) -> Listing:
+    """Return the clips of a run that a question asks for; parameters as the fields of `Listing`."""
+    results = with_threshold(results, model.key, threshold)
+    clips = judged(clips, model.key, {model.key: model.threshold for model in results.models})
+    tested = of_split(clips, split)
+    among = tested[tested["source"] == source] if source else tested
+    return Listing(model, kind, split, source, threshold, results, clips, tested, among, listed(among, kind))
 
 
 def log_odds(score: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -51,20 +89,20 @@ def judged(clips: pd.DataFrame, key: str, thresholds: Mapping[str, float]) -> pd
     log-odds minus those of the threshold: positive says AI); says_ai (detectors that call the clip AI); minority
     (detectors on the smaller side); spread (standard deviation of all detectors' distances).
     """
-    found = clips.copy()
-    is_ai = found["label"].eq(LABELS[1])
-    distances = {name: log_odds(found[f"p_{name}"]) - log_odds(level) for name, level in thresholds.items()}
-    called = {name: found[f"p_{name}"].ge(level) for name, level in thresholds.items()}
+    judged_clips = clips.copy()
+    is_ai = judged_clips["label"].eq(LABELS[1])
+    distances = {name: log_odds(judged_clips[f"p_{name}"]) - log_odds(level) for name, level in thresholds.items()}
+    called = {name: judged_clips[f"p_{name}"].ge(level) for name, level in thresholds.items()}
     for name, says in called.items():
-        found[f"call_{name}"] = says.map({False: LABELS[0], True: LABELS[1]})
-        found[f"right_{name}"] = says.eq(is_ai)
+        judged_clips[f"call_{name}"] = says.map({False: LABELS[0], True: LABELS[1]})
+        judged_clips[f"right_{name}"] = says.eq(is_ai)
     votes = np.sum(list(called.values()), axis=0)
-    found["wrong"] = ~found[f"right_{key}"]
-    found["distance"] = distances[key]
-    found["says_ai"] = votes
-    found["minority"] = np.minimum(votes, len(called) - votes)
-    found["spread"] = np.std(list(distances.values()), axis=0)
-    return found
+    judged_clips["wrong"] = ~judged_clips[f"right_{key}"]
+    judged_clips["distance"] = distances[key]
+    judged_clips["says_ai"] = votes
+    judged_clips["minority"] = np.minimum(votes, len(called) - votes)
+    judged_clips["spread"] = np.std(list(distances.values()), axis=0)
+    return judged_clips
 
 
 def listed(clips: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Going through a list of clips, tagging and noting: what the Audit page remembers and its buttons do (SPEC U6).
+"""Going through a list of clips, tagging and noting: what the Audit page remembers and its buttons do.
 
 A session remembers which version of a person's words it showed last, so that a save names what it was made from.
 """
@@ -27,18 +27,18 @@ class Desk:
 
     def words(self, path: str) -> list[Annotation]:
         """Return what is said about a clip, by anybody; words taken back are none."""
-        return [one for one in self.said.get(path, ()) if not one.empty]
+        return [annotation for annotation in self.said.get(path, ()) if not annotation.empty]
 
     def mine(self, path: str) -> Annotation | None:
         """Return what this session continues: its own last words if they still stand, or the newest of that name."""
-        own = [one for one in self.said.get(path, ()) if one.who == self.who]
+        theirs = [annotation for annotation in self.said.get(path, ()) if annotation.who == self.who]
         last = _shown().get((self.run.name, path, self.who))
-        return last if last in own else next(reversed(own), None)
+        return last if last in theirs else next(reversed(theirs), None)
 
     def others(self, path: str) -> list[Annotation]:
         """Return what else stands beside it."""
         mine = self.mine(path)
-        return [one for one in self.words(path) if one != mine]
+        return [annotation for annotation in self.words(path) if annotation != mine]
 
     def remember(self, path: str) -> None:
         """Note what is on the screen: what the next save is made from."""
@@ -57,8 +57,8 @@ def desk(run: Run) -> Desk:
     if hindrance is not None:
         components.show_error(hindrance)
     said: dict[str, list[Annotation]] = {}
-    for one in read_annotations(run.annotations):
-        said.setdefault(one.path, []).append(one)
+    for annotation in read_annotations(run.annotations):
+        said.setdefault(annotation.path, []).append(annotation)
     return Desk(run, _who(), said)
 
 
@@ -102,7 +102,7 @@ def toggle(desk: Desk, path: str, tag: str, paths: Sequence[str]) -> None:
     """Put a tag on a clip or take it off; where asked to, go on after putting one on."""
     tags, note = content(_shown().get((desk.run.name, path, desk.who)))
     added = tag not in tags
-    changed = (*tags, tag) if added else tuple(one for one in tags if one != tag)
+    changed = (*tags, tag) if added else tuple(kept for kept in tags if kept != tag)
     if _save(desk, path, changed, note) and added and st.session_state.get("audit_advance"):
         step(paths, 1)
 
@@ -117,9 +117,15 @@ def write(desk: Desk, path: str, widget: str) -> None:
 
 def merge(desk: Desk, path: str) -> None:
     """Make one of what stands side by side under one name."""
-    own = [one for one in desk.said.get(path, ()) if one.who == desk.who]
-    notes = dict.fromkeys(one.note for one in own if one.note)
-    _save(desk, path, tuple({tag for one in own for tag in one.tags}), "\n".join(notes), own)
+    side_by_side = [annotation for annotation in desk.said.get(path, ()) if annotation.who == desk.who]
+    notes = dict.fromkeys(annotation.note for annotation in side_by_side if annotation.note)
+    _save(
+        desk,
+        path,
+        tuple({tag for annotation in side_by_side for tag in annotation.tags}),
+        "\n".join(notes),
+        side_by_side,
+    )
 
 
 def undo(desk: Desk) -> None:
@@ -145,7 +151,7 @@ def swap_advance() -> None:
 def _save(desk: Desk, path: str, tags: tuple[str, ...], note: str, replaced: Sequence[Annotation] = ()) -> bool:
     """Save and remember; what stands in the way is said on the next drawing."""
     mine = _shown().get((desk.run.name, path, desk.who))
-    versions = {one.version for one in (*replaced, mine) if one is not None}
+    versions = {annotation.version for annotation in (*replaced, mine) if annotation is not None}
     try:
         saved = annotations.save(desk.run.annotations, path, desk.who, tags, note, tuple(sorted(versions)))
     except DetectorError as error:
@@ -156,9 +162,9 @@ def _save(desk: Desk, path: str, tags: tuple[str, ...], note: str, replaced: Seq
     return True
 
 
-def content(one: Annotation | None) -> tuple[tuple[str, ...], str]:
+def content(annotation: Annotation | None) -> tuple[tuple[str, ...], str]:
     """Return the tags and the note, none where nothing was said."""
-    return (one.tags, one.note) if one else ((), "")
+    return (annotation.tags, annotation.note) if annotation else ((), "")
 
 
 def _who() -> str:

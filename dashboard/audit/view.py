@@ -1,6 +1,7 @@
-"""What the Audit page shows beside a clip: the keys, the tags, the note, others' words, the list (SPEC U6)."""
+"""The sections of the Audit page: a list of what is wrong, one clip of it at a time, all of it, and its sources."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -8,95 +9,122 @@ import streamlit as st
 from core import palette
 from core.artifacts import Run
 from core.errors import printable
-from dashboard import selection, sentences
-from dashboard.audit import triage
+from dashboard import address, selection, sentences
+from dashboard.audit import keys, lists, triage
+from dashboard.audit.export import as_csv
+from dashboard.audit.lists import Listing
 from dashboard.audit.triage import Desk
+from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
 from dashboard.reading import annotations
-from dashboard.reading.results import Model
+from dashboard.reading.clips import of_split
+from dashboard.reading.results import Model, Results
 from dashboard.threshold import held_threshold, keep_threshold, read_answers, shown
 
-NOTE, LIST = "Note", "List"  # labels of the widgets that a key puts the cursor into
-KEYS = {
-    "→": "next clip",
-    "←": "previous clip",
-    "1 to 8": "put a tag on, or take it off",
-    "N": "write a note (Enter saves, Shift+Enter begins a line)",
-    "T": "next clip nobody has tagged or noted",
-    "A": "go on by itself after a tag, or stop that",
-    "U": "undo the last tag or note",
-    "V": "back to the validation threshold",
-    "F": "choose another list (type or use the arrows, then Enter)",
-    "E": "export the list",
-    "Space": "play or stop (in the player: its own keys, such as arrows to seek; Esc leaves a field)",
-}
-_FOCUS = """
-export default function ({ data, parentElement }) {
-  const listen = (event) => {
-    const target = event.composedPath()[0]
-    if (target.closest?.("input, textarea, select, [contenteditable]")) {
-      const done = event.key === "Escape" || (event.key === "Enter" && !event.shiftKey)
-      if (done && target.tagName === "TEXTAREA") {
-        event.preventDefault()
-        event.stopPropagation()
-        target.blur()
-      } else if (done) {
-        setTimeout(() => target.blur()) // once the widget has taken the choice or the name
-      }
-    } else if (event.key === " ") {
-      const play = target.closest?.("button, summary, a, .smd-player") ? null : document.querySelector(".smd-play")
-      if (play) {
-        event.preventDefault() // or the page scrolls
-        play.click()
-      }
-    } else if (!event.ctrlKey && !event.metaKey && !event.altKey) {
-      const label = data.keys[event.key.toLowerCase()]
-      const found = label && document.querySelector(
-        `textarea[aria-label="${label}"], [data-testid=stSelectbox] input[aria-label*="${label}"]`)
-      if (found) {
-        event.preventDefault()
-        found.focus()
-      }
-    }
-  }
-  document.removeEventListener("keydown", parentElement.listen, true)
-  parentElement.listen = listen
-  document.addEventListener("keydown", listen, true)
-  return () => document.removeEventListener("keydown", parentElement.listen, true)
-}
-"""
-_focus = st.components.v2.component("triage_keys", js=_FOCUS)
-
+ANY = "All sources"
 CLIP = {"here": "", "path": "Clip", "label": "Class"}  # columns of the list, before the score and after
 SAID = {"tags": "Tags", "notes": "Notes", "source": "Source", "away": "Log-odds", "votes": "Say AI"}
 
 
-def threshold(run: Run, model: Model, split: str) -> float:
+# The page's sections
+
+
+def which_list(run: Run, results: Results, clips: pd.DataFrame) -> Listing:
+    """Let the reader choose a list and a threshold, and say how many clips the detector gets wrong."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        model = selection.detector(results, width=180)
+        kind = st.selectbox(keys.LIST, width=275, **address.choice("errors", lists.LISTS))
+        splits = {split: sentences.SPLIT_NAMES[split] for split in ("test", "val", "train")}
+        split = st.selectbox("Split", width=120, **address.choice("audit_split", splits))
+        sources = {source: source for source in (ANY, *sorted(set(of_split(clips, split)["source"])))}
+        source = st.selectbox("Source", width=160, **address.choice("audit_source", sources))
+    threshold = _choose_threshold(run, model, split)
+    listing = lists.listing(results, clips, model, kind, split, "" if source == ANY else source, threshold)
+    st.markdown(lists.summary(listing.tested, model, split, threshold))
+    return listing
+
+
+def one_clip(run: Run, listing: Listing, desk: Desk) -> None:
+    """Show one clip of the list at a time: to hear, to tag, and to go on from."""
+    selected = selection.path() if selection.clip(listing.clips) is not None else ""
+    selection.select(triage.place(selected, listing.paths, (run.name, *listing.question)))
+    clip = selection.clip(listing.clips)
+    if clip is None:
+        st.info("Nothing on this list.", icon=":material/check:")
+        return
+    _where(desk, clip["path"], listing.paths)
+    left, right = st.columns([4, 3], gap="medium")
+    with left:
+        st.markdown(lists.sentence(clip, listing.model.key, listing.threshold, len(listing.results.models)))
+        clip_view.hear(run, clip, "audit")
+    with right:  # on a phone between the player and the verdicts
+        _ways(desk, clip["path"], listing.paths)
+        _tags(desk, clip["path"], listing.paths)
+        _others(desk, clip["path"])
+        _name()
+    clip_view.verdicts(clip, listing.results)
+    keys.listen()
+
+
+def whole_list(run: Run, listing: Listing, desk: Desk) -> None:
+    """Show the list as a table and as a file."""
+    key, title, chosen = listing.model.key, lists.LISTS[listing.kind], listing.chosen
+    st.header(title, anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(chosen):,} of {sentences.counted(len(listing.among), 'clip')}", width="stretch")
+        st.download_button(
+            f"Export {sentences.counted(len(chosen), 'clip')}",
+            partial(as_csv, chosen, desk.said, key, listing.threshold),
+            f"{run.name}-{key}-{listing.kind}-{listing.split}.csv", "text/csv", key="export", on_click="ignore",
+            icon=":material/download:", shortcut="E", disabled=not listing.paths,
+        )  # fmt: skip
+    if listing.paths:
+        clip_view.list_clips(
+            _with_words(chosen, desk, len(listing.results.models)), CLIP | {f"p_{key}": "Score"} | SAID, "audit",
+            f"{len(chosen)} of {len(listing.among)} clips: {title}",
+        )  # fmt: skip
+
+
+def errors_by_source(listing: Listing) -> None:
+    """Show how many clips of each source are called wrongly."""
+    tested = listing.tested
+    st.header(f"Errors of {listing.model.name} by source", anchor=False)
+    st.caption(f"{tested['wrong'].sum():,} of {sentences.counted(len(tested), 'clip')} wrong")
+    _sources(lists.by_source(tested))
+
+
+# Which list
+
+
+def _choose_threshold(run: Run, model: Model, split: str) -> float:
     """Let the reader move a detector's threshold, the same one as on the Models page; the address keeps it."""
-    found = read_answers(run, model.key, split, model.threshold)
+    scored = read_answers(run, model.key, split, model.threshold)
     key = f"threshold-{run.name}-{model.key}"
-    held = held_threshold(key, found)
-    now = found.chosen if held is None else found.place(held)
+    by_hand = held_threshold(key, scored)
+    now = scored.chosen if by_hand is None else scored.place(by_hand)
 
     def hold(place: int) -> None:
-        st.session_state[key] = None if place == found.chosen else found.thresholds[place]
+        st.session_state[key] = None if place == scored.chosen else scored.thresholds[place]
 
     st.session_state["audit-cut"] = now
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.select_slider(
-            f"{model.name}: from this score on, a clip is called AI", range(len(found.thresholds)), key="audit-cut",
-            format_func=lambda place: found.label(place, held), width=480,
+            f"{model.name}: from this score on, a clip is called AI", range(len(scored.thresholds)), key="audit-cut",
+            format_func=lambda place: scored.label(place, by_hand), width=480,
             on_change=lambda: hold(st.session_state["audit-cut"]),
         )  # fmt: skip
         st.button(
             f"Validation threshold ({shown(model.threshold)})", icon=":material/undo:", shortcut="V",
-            key="validation", disabled=now == found.chosen, on_click=hold, args=(found.chosen,),
+            key="validation", disabled=now == scored.chosen, on_click=hold, args=(scored.chosen,),
         )  # fmt: skip
-    keep_threshold(held)
-    return found.thresholds[now] if held is None else held
+    keep_threshold(by_hand)
+    return scored.thresholds[now] if by_hand is None else by_hand
 
 
-def where(desk: Desk, clip: str, paths: Sequence[str]) -> None:
+# Beside a clip
+
+
+def _where(desk: Desk, clip: str, paths: Sequence[str]) -> None:
     """Say where on the list one is, and how much of it is done."""
     said = _said(desk, paths)
     seen = desk.looked_at(clip) & set(paths) | said
@@ -114,7 +142,7 @@ def _number(clip: str, paths: Sequence[str]) -> int:
     return paths.index(clip) + 1 if clip in paths else 0
 
 
-def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
+def _ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
     """Show the buttons that lead on."""
     number, all_said = _number(clip, paths), len(_said(desk, paths)) == len(paths)
     advancing = bool(st.session_state.get("audit_advance"))
@@ -140,22 +168,67 @@ def ways(desk: Desk, clip: str, paths: Sequence[str]) -> None:
             on_click=triage.undo, args=(desk,),
         )  # fmt: skip
         with st.popover("Keys", icon=":material/keyboard:"):
-            keys()
+            keys.explain()
 
 
-def with_words(clips: pd.DataFrame, desk: Desk, detectors: int) -> pd.DataFrame:
+def _tags(desk: Desk, path: str, paths: Sequence[str]) -> None:
+    """Show the tags as buttons, and the note."""
+    mine = desk.mine(path)
+    desk.remember(path)
+    on_it, note = triage.content(mine)
+    cells = st.grid(min_column_width=140, row_height="content", gap="xsmall")
+    for number, tag in enumerate(annotations.TAGS, start=1):
+        on = tag in on_it
+        cells.button(
+            f"✓ {tag}" if on else tag, key=f"tag-{number}", type="primary" if on else "secondary", width="stretch",
+            shortcut=str(number), on_click=triage.toggle, args=(desk, path, tag, paths),
+        )  # fmt: skip
+    widget = f"note-{mine.version if mine else 0}-{path}"
+    st.text_area(
+        keys.NOTE, note, key=widget, max_chars=annotations.NOTE_LIMIT, height=92, on_change=triage.write,
+        args=(desk, path, widget),
+    )  # fmt: skip
+    st.caption(f"N to write, Enter to save; at most {annotations.NOTE_LIMIT:,} characters.")
+
+
+def _name() -> None:
+    """Ask whose words these are."""
+    st.text_input(
+        "Your name (optional)", key=triage.WHO, max_chars=annotations.NAME_LIMIT, persist_state="session",
+        help="Kept with your tags and notes; asked once per visit.",
+    )  # fmt: skip
+
+
+def _others(desk: Desk, path: str) -> None:
+    """Show what stands beside one's own words, as plain text, and offer to join what stands under one name."""
+    beside = desk.others(path)
+    for annotation in beside:
+        words = "; ".join(
+            filter(None, (", ".join(annotation.tags), printable(annotation.note, annotations.NOTE_LIMIT * 2)))
+        )
+        st.text(f"{printable(annotation.who) or 'Without a name'}, {sentences.when(annotation.made)}: {words}")
+    if any(annotation.who == desk.who for annotation in beside):
+        whose = f"under the name {sentences.literal(desk.who)}" if desk.who else "by people who gave no name"
+        st.caption(f"Saved at the same time {whose}: both are kept.")
+        st.button("Join them", key="join", on_click=triage.merge, args=(desk, path))
+
+
+# The whole list
+
+
+def _with_words(clips: pd.DataFrame, desk: Desk, detectors: int) -> pd.DataFrame:
     """Return a list with the columns a table shows beside the clips' own."""
     words = [desk.words(path) for path in clips["path"]]
     return clips.assign(
         here=["▶" if path == selection.path() else "" for path in clips["path"]],
         away=clips["distance"].round(2),
         votes=[f"{votes} of {detectors}" for votes in clips["says_ai"]],
-        tags=["; ".join(", ".join(one.tags) for one in said if one.tags) for said in words],
-        notes=["; ".join(printable(one.note) for one in said if one.note) for said in words],
+        tags=["; ".join(", ".join(annotation.tags) for annotation in said if annotation.tags) for said in words],
+        notes=["; ".join(printable(annotation.note) for annotation in said if annotation.note) for said in words],
     )
 
 
-def sources(counts: pd.DataFrame) -> None:
+def _sources(counts: pd.DataFrame) -> None:
     """Show how many clips of each source are called wrongly."""
     rows = pd.DataFrame(
         {
@@ -170,54 +243,3 @@ def sources(counts: pd.DataFrame) -> None:
     st.dataframe(
         rows, hide_index=True, column_config={"Share": share}, lazy=False, alt=f"Clips called wrongly by source: {said}"
     )
-
-
-def listen() -> None:
-    """Let N put the cursor into the note, F into the choice of a list, Space play: shortcuts only press st.buttons."""
-    _focus(key="triage_keys", data={"keys": {"n": NOTE, "f": LIST}, "note": NOTE}, height=1)
-
-
-def keys() -> None:
-    """Show which key does what."""
-    rows = pd.DataFrame({"Key": list(KEYS), "What it does": list(KEYS.values())})
-    st.table(rows, hide_index=True, border="horizontal", alt="Keys of this page and what they do")
-
-
-def tags(desk: Desk, path: str, paths: Sequence[str]) -> None:
-    """Show the tags as buttons, and the note."""
-    mine = desk.mine(path)
-    desk.remember(path)
-    on_it, note = triage.content(mine)
-    cells = st.grid(min_column_width=140, row_height="content", gap="xsmall")
-    for number, tag in enumerate(annotations.TAGS, start=1):
-        on = tag in on_it
-        cells.button(
-            f"✓ {tag}" if on else tag, key=f"tag-{number}", type="primary" if on else "secondary", width="stretch",
-            shortcut=str(number), on_click=triage.toggle, args=(desk, path, tag, paths),
-        )  # fmt: skip
-    widget = f"note-{mine.version if mine else 0}-{path}"
-    st.text_area(
-        NOTE, note, key=widget, max_chars=annotations.NOTE_LIMIT, height=92, on_change=triage.write,
-        args=(desk, path, widget),
-    )  # fmt: skip
-    st.caption(f"N to write, Enter to save; at most {annotations.NOTE_LIMIT:,} characters.")
-
-
-def name() -> None:
-    """Ask whose words these are."""
-    st.text_input(
-        "Your name (optional)", key=triage.WHO, max_chars=annotations.NAME_LIMIT, persist_state="session",
-        help="Kept with your tags and notes; asked once per visit.",
-    )  # fmt: skip
-
-
-def others(desk: Desk, path: str) -> None:
-    """Show what stands beside one's own words, as plain text, and offer to join what stands under one name."""
-    beside = desk.others(path)
-    for one in beside:
-        words = "; ".join(filter(None, (", ".join(one.tags), printable(one.note, annotations.NOTE_LIMIT * 2))))
-        st.text(f"{printable(one.who) or 'Without a name'}, {sentences.when(one.made)}: {words}")
-    if any(one.who == desk.who for one in beside):
-        whose = f"under the name {sentences.literal(desk.who)}" if desk.who else "by people who gave no name"
-        st.caption(f"Saved at the same time {whose}: both are kept.")
-        st.button("Join them", key="join", on_click=triage.merge, args=(desk, path))

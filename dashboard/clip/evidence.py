@@ -1,4 +1,4 @@
-"""What lies behind the verdicts on one clip: reconstruction and residual, fusion weights, fine lines (SPEC U3, V3)."""
+"""What lies behind the verdicts on one clip: reconstruction and residual, fusion weights, fine lines."""
 
 import numpy as np
 import pandas as pd

@@ -34,7 +34,7 @@ def _picture(values: Array, config: Config, limits: tuple[float, float], colours
 
 
 def lines(hertz: Array, clip: Array, reference: Array, moved: Array, strongest: Array, alt: str) -> str:
-    """Draw a clip's fine lines over the human mean and mark the strongest; parameters as `artefacts` (SPEC V3)."""
+    """Draw a clip's fine lines over the human mean and mark the strongest; parameters as `artefacts`."""
     both = np.stack([reference, clip])
     low, high = float(both.min()), max(float(both.max()), float(both.min()) + 1)
     heights, ends = (both - low) / (high - low), (hertz[0] / 1000, hertz[-1] / 1000)
@@ -60,7 +60,7 @@ def _moved(hertz: float, decibels: float, moved: float) -> Mark:
 
 
 def artefacts(hertz: Array, clip: Array, reference: Array, moved: Array, strongest: Array) -> go.Figure:
-    """Draw a clip's fine lines beside the human mean, and how far each moved the verdict (SPEC V3).
+    """Draw a clip's fine lines beside the human mean, and how far each moved the verdict.
 
     Parameters
     ----------

@@ -1,9 +1,13 @@
-"""Which clips a list shows: the widgets' choices in, the rows out (SPEC U3)."""
+"""Which clips a list shows: the widgets, and the rows that their choices ask for."""
 
 from dataclasses import dataclass
 
 import pandas as pd
+import streamlit as st
 
+from dashboard import address, selection
+from dashboard.drawing import theme
+from dashboard.reading.results import Results
 from dashboard.sentences import SPLIT_NAMES
 
 VERDICTS = ("all", "right", "wrong")
@@ -34,6 +38,20 @@ class ClipFilter:
         if self.text:
             keep &= clips["path"].str.contains(self.text, case=False, regex=False)
         return clips[keep]
+
+
+def ask(results: Results, clips: pd.DataFrame) -> ClipFilter:
+    """Show the widgets in a row; return what they ask for."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        splits = st.pills("Split", selection_mode="multi", default=["test"], **address.choice("split", SPLIT_NAMES))
+        classes = {label: theme.labelled(label) for label in theme.NAMES}
+        label = st.segmented_control("Class", persist_state="session", **address.choice("class", classes))
+        model = selection.detector(results).key
+        verdicts = address.choice("verdict", {verdict: verdict for verdict in VERDICTS})
+        verdict = st.segmented_control("Its verdict", default="all", **verdicts)
+        sources = st.multiselect("Sources", sorted(set(clips["source"])), key="sources", width=240, placeholder="all")
+        text = st.text_input("File name contains", key="text", width=200)
+    return ClipFilter(tuple(splits), label or "", model, verdict or "all", tuple(sources), text)
 
 
 def shown(n: int, of: int, splits: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""One clip as every page shows it: to hear, to see, and what each detector said (SPEC U3)."""
+"""One clip as every page shows it: to hear, to see, and what each detector said."""
 
 import numpy as np
 import pandas as pd
@@ -46,15 +46,15 @@ def file_name(path: str) -> str:
     return printable(path.rsplit("/", 1)[-1])
 
 
-def table(clip_table: pd.DataFrame, columns: dict[str, str], key: str, alt: str, height: int = 320) -> None:
+def list_clips(clips: pd.DataFrame, columns: dict[str, str], key: str, alt: str, height: int = 320) -> None:
     """Show clips as a table; choosing a row selects its clip on every page.
 
     Parameters
     ----------
-    columns : of `found`, with the titles they are shown under.
+    columns : of `clips`, with the titles they are shown under.
     height : pixels at most; a table is no taller than its rows.
     """
-    paths = clip_table["path"].tolist()
+    paths = clips["path"].tolist()
     key = f"{key}-{hash(tuple(paths)):x}"  # other rows are another table: a chosen row never means another clip
 
     def choose() -> None:
@@ -63,7 +63,7 @@ def table(clip_table: pd.DataFrame, columns: dict[str, str], key: str, alt: str,
             selection.select(path)
 
     st.dataframe(
-        rows(clip_table, columns),
+        rows(clips, columns),
         column_config=_shown_otherwise(columns),
         key=key, on_select=choose, selection_mode="single-row", hide_index=True, lazy=False, alt=alt,
         height=min(height, ROW * (len(paths) + 1) + 3),

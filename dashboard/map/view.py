@@ -82,7 +82,7 @@ def chosen_clips(asked: MapView) -> None:
         st.markdown(words.HOW)
         return
     st.text(words.about_chosen(chosen, len(points), model.key, model.name))
-    clip_view.table(
+    clip_view.list_clips(
         chosen, asked.columns, "map-table", f"{len(chosen)} of {len(points)} clips on the map",
         height=choice.table_height(len(chosen)),
     )  # fmt: skip
@@ -116,7 +116,7 @@ def nearest(asked: MapView, clip: pd.Series) -> None:
     row = asked.clips["path"].tolist().index(clip["path"])
     near = embeddings.near_clips(asked.run, asked.embedding, asked.clips, row, among.index, k)
     st.text(words.about_neighbours(near, among, split))
-    clip_view.table(
+    clip_view.list_clips(
         near, {"similarity": "Cosine", **asked.columns, "same_song": "Song"}, "map-near",
         f"The {len(near)} clips nearest to the selected one in the original space",
     )  # fmt: skip

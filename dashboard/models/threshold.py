@@ -238,7 +238,7 @@ def _clips(asked: Asked, point: OperatingPoint, cell: str) -> None:
         return
     columns = {f"p_{asked.model.key}": "Score"} | ({f"p_{asked.other.key}": asked.other.name} if asked.other else {})
     columns |= ({"label": "Class"} if cell in ONLY else {}) | {"source": "Source", "path": "Clip"}
-    clip_view.table(found, columns, "behind", title, MOST)
+    clip_view.list_clips(found, columns, "behind", title, MOST)
 
 
 # The curves, and every figure

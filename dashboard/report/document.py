@@ -1,4 +1,4 @@
-"""U9: the report, one HTML file for people without the dashboard: offline, printable, with sound (SPEC U9).
+"""The report, one HTML file for people without the dashboard: offline, printable, with sound.
 
 Words stand in report.html, looks in report.css; the numbers come through the same doors as the pages'.
 """

@@ -1,4 +1,4 @@
-"""The report's listening examples: which clips, by a rule anyone can check, with sound and picture (SPEC U9)."""
+"""The report's listening examples: which clips, by a rule anyone can check, with sound and picture."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass

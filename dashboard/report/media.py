@@ -1,4 +1,4 @@
-"""Pictures and sound as addresses that hold them, small enough to travel inside one HTML file (SPEC U9)."""
+"""Pictures and sound as addresses that hold them, small enough to travel inside one HTML file."""
 
 import io
 from dataclasses import dataclass

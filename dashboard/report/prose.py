@@ -1,4 +1,4 @@
-"""The sentences' Markdown as HTML, every character of a foreign name escaped (SPEC U10).
+"""The sentences' Markdown as HTML, every character of a foreign name escaped.
 
 `dashboard.sentences` writes four things: code spans (`literal`), bold, and the two class marks. Nothing else is read as
 markup, so that nothing a user named can become any.

@@ -1,4 +1,4 @@
-"""What the report alone shows as tables: typed results in, rows of plain text out (SPEC U9).
+"""What the report alone shows as tables: typed results in, rows of plain text out.
 
 Whoever writes HTML must escape every cell: sources, devices and settings are the user's own words. Column titles may
 hold the two class marks as Markdown (`theme.MARKS`).
@@ -22,7 +22,7 @@ Rows = list[dict[str, str]]
 NOTHING = "–"
 
 
-# Sources never heard (SPEC Q5)
+# Sources never heard
 
 
 def unheard_rows(leave_out: LeaveOut, results: Results) -> Rows:
@@ -41,7 +41,7 @@ def _unheard(leave_out: LeaveOut, key: str, over: Overall) -> dict[str, str]:
     }
 
 
-# Scores as probabilities (SPEC Q3)
+# Scores as probabilities
 
 
 def calibration_rows(models: Mapping[str, Any], results: Results) -> Rows:
@@ -113,7 +113,7 @@ def skipped_rows(results: Results) -> Rows:
 
 
 def reconstruction(errors: Mapping[str, Any]) -> str:
-    """Say how well the autoencoder rebuilds what it never saw, beside the plainest guess (SPEC A4)."""
+    """Say how well the autoencoder rebuilds what it never saw, beside the plainest guess."""
     rebuilt, plain = number(errors["test_mse"]), number(errors["mean_spectrogram_mse"])
     return (
         f"The autoencoder rebuilds {counted(errors['n'], 'test clip')} with a mean error of {rebuilt:.3f} "

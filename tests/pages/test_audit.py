@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.artifacts import DETECTORS, Run
 from dashboard import sentences
-from dashboard.audit import export as audit_export
 from dashboard.audit import lists as audit_lists
 from dashboard.audit import triage
+from dashboard.audit.export import as_csv
 from dashboard.clip import view as clip_view
 from dashboard.reading import annotations, clips, runs
 from dashboard.reading.annotations import Annotation, read_annotations
@@ -344,7 +344,7 @@ def exported(run: Run, said: dict[str, list[Annotation]]) -> list[dict[str, str]
     every = audit_lists.judged(
         read_clip_table(run), "hybrid", {model.key: model.threshold for model in runs.results(run).models}
     )
-    text = audit_export.table(audit_lists.listed(every, "confident"), said, "hybrid", 0.25).decode("utf-8-sig")
+    text = as_csv(audit_lists.listed(every, "confident"), said, "hybrid", 0.25).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
 
 
