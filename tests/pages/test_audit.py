@@ -218,7 +218,7 @@ def test_a_clip_selected_elsewhere_is_shown_and_next_leads_onto_the_list(run: Ru
 def test_no_error_at_all_is_an_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     every = read_clip_table(run)
     every["p_hybrid"] = every["label"].map({"human": 0.01, "ai": 0.99})
-    monkeypatch.setattr(clips, "table", lambda run: every)
+    monkeypatch.setattr(clips, "read_clip_table", lambda run: every)
     app = opened()
     assert "**0 of 50 wrong**" in words(app)
     assert "Nothing on this list." in words(app)
