@@ -56,9 +56,6 @@ CLIP_COLUMNS = (
 )
 SKIPPED_COLUMNS = ("path", "reason", "explanation")
 PREDICTION_COLUMNS = ("path", "song", "source", "split", "label", "model", "probability", "prediction")
-COMPARISON_COLUMNS = (
-    "Model", "Accuracy", "Precision_AI", "Precision_Human", "Recall_AI", "Recall_Human", "F1_Macro", "ROC_AUC",
-)  # fmt: skip
 # The detectors by name, with the name people see. Which encoder stands behind "Transformer" is in results.json.
 DETECTORS = {
     "cnn": "CNN",

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from core import palette
 from core.errors import printable
+from core.metrics.registry import METRICS
 from dashboard.drawing import theme
 from dashboard.drawing.theme import JOINER, NBSP
 from dashboard.reading.results import Measurement, Results
@@ -177,6 +178,9 @@ def embeddings_by(results: Results) -> str:
 def detector_rows(results: Results) -> list[dict[str, str]]:
     """Return every detector's figures with their intervals."""
     columns = {"Accuracy": "accuracy", "F1 (macro)": "f1_macro", "AUC": "roc_auc"}
+    columns |= {
+        metric.column: name for name, metric in METRICS.items() if metric.column and name in results.headline.scores
+    }
     return [
         {"Detector": model.name + (" (+)" if model.addition else "")}
         | {title: decimals(model.scores[field]) for title, field in columns.items()}

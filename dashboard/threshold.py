@@ -17,8 +17,9 @@ import streamlit as st
 
 from core.artifacts import LABELS, Run
 from core.config import EvaluationConfig
-from core.metrics import operating_points
-from core.metrics.operating_points import OUT_OF_REACH, Curves, Floats, Ints, OperatingPoint
+from core.metrics import intervals, operating_points
+from core.metrics.intervals import Floats, Ints
+from core.metrics.operating_points import OUT_OF_REACH, Curves, OperatingPoint
 from dashboard import address
 from dashboard.reading import clips
 from dashboard.reading.clips import read_clip_table
@@ -101,7 +102,7 @@ def _answers(folder: str, stamp: tuple[int, ...], model: str, split: str, thresh
 
 @st.cache_resource(max_entries=4, show_spinner=False)  # the same for all detectors
 def _draws(folder: str, stamp: tuple[int, ...], split: str, n: int, _labels: Ints, _songs: tuple[str, ...]) -> Floats:
-    draws = operating_points.song_draws(_labels, np.asarray(_songs), n, 0)
+    draws = intervals.song_draws(_labels, np.asarray(_songs), n, 0)
     draws.flags.writeable = False
     return draws
 

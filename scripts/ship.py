@@ -30,7 +30,7 @@ from core.artifacts import CHECKPOINTS, DETECTORS, Run, open_run
 from core.config import Config
 from core.errors import ArtifactError, ConfigError, DetectorError, printable
 from core.evaluation import summary
-from core.metrics import scores
+from core.metrics.ranking import roc_auc
 from core.phases import evaluate
 from core.phases.baselines import probability_of_ai, read_fine_spectrum
 from core.phases.hybrid import fusion_outputs
@@ -257,8 +257,8 @@ def _results(
     rounding = {
         name: {
             "largest_change": float(np.abs(after[name] - before[name]).max()),
-            "test_auc_before": scores.score(labels, before[name][test], 0.5).roc_auc,
-            "test_auc": scores.score(labels, after[name][test], 0.5).roc_auc,
+            "test_auc_before": roc_auc(labels, before[name][test]),
+            "test_auc": roc_auc(labels, after[name][test]),
         }
         for name in DETECTORS
     }

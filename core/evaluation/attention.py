@@ -8,7 +8,8 @@ import numpy as np
 
 from core.artifacts import LABELS
 from core.evaluation.evidence import BRANCHES, THREE_BRANCHES, Evidence, compare, evaluate_model
-from core.metrics import operating_points, scores
+from core.metrics.operating_points import predict
+from core.metrics.scores import class_difference, song_mean
 from core.storage import Array
 
 UNDECIDED = 0.05  # a clip whose two fusion weights are both within this of one half attends to neither
@@ -19,7 +20,7 @@ def attention_results(evidence: Evidence) -> dict[str, Any]:
     weights = evidence.fusion("hybrid_weights")
     labels, groups = evidence.test(evidence.labels), evidence.test(evidence.groups)
     of_ae = evidence.test(weights)[:, 0]
-    difference = scores.class_difference(of_ae, labels, groups)
+    difference = class_difference(of_ae, labels, groups)
     undecided = np.flatnonzero((evidence.splits == "test") & (np.abs(weights[:, 0] - 0.5) < UNDECIDED))
     against = compare(evidence, evidence.probabilities["hybrid"], evidence.concatenation)
     found = {
@@ -50,9 +51,7 @@ def mean_weights(evidence: Evidence, weights: Array, branch: int) -> dict[str, A
     settings, found = evidence.settings, {}
     for label, name in enumerate(LABELS):
         rows = (evidence.splits == "test") & (evidence.labels == label)
-        mean = scores.song_mean(
-            weights[rows, branch], evidence.groups[rows], settings.bootstraps, settings.confidence, 0
-        )
+        mean = song_mean(weights[rows, branch], evidence.groups[rows], settings.bootstraps, settings.confidence, 0)
         found[name] = mean._asdict()
     return found
 
@@ -63,7 +62,7 @@ def _without(evidence: Evidence, fusion: str, branch: str) -> dict[str, Any]:
     probability, whole = test(evidence.fusion(f"{fusion}_without_{branch}")), test(evidence.probabilities[fusion])
     labels, groups = test(evidence.labels), test(evidence.groups)
     result = evaluate_model(labels, probability, groups, evidence.settings, threshold)
-    turned = operating_points.predict(probability, threshold) != operating_points.predict(whole, threshold)
+    turned = predict(probability, threshold) != predict(whole, threshold)
     return {**result, "mean_change": float(np.abs(probability - whole).mean()), "verdicts_changed": int(turned.sum())}
 
 

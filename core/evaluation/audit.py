@@ -11,8 +11,8 @@ import numpy as np
 from core.artifacts import DETECTORS, LABELS
 from core.evaluation import shortcuts
 from core.evaluation.evidence import FEW_DRAWS, Evidence, compare
-from core.metrics import operating_points
-from core.metrics import scores as metrics
+from core.metrics.intervals import Interval
+from core.metrics.scores import paired_difference, score, song_bootstrap
 from core.storage import Array
 
 # Shortcuts (SPEC Q4)
@@ -35,7 +35,7 @@ def _shortcut(evidence: Evidence, values: Array, names: Sequence[str], *, equali
     audited = shortcuts.audit(values, names, evidence.labels, evidence.groups.tolist(), evidence.splits.tolist())
     settings, test = evidence.settings, evidence.test
     labels, groups = test(evidence.labels), test(evidence.groups)
-    interval = metrics.song_bootstrap(
+    interval = song_bootstrap(
         labels, test(audited.probability), groups, 0.5, settings.bootstraps, settings.confidence, seed=0
     )["roc_auc"]
     songs = len(np.unique(groups))
@@ -90,17 +90,17 @@ def _degraded(
     how = min(FEW_DRAWS, settings.bootstraps), settings.confidence, 0
     found = []
     for answer in answers:
-        scores = metrics.score(labels, answer, threshold)
-        intervals = metrics.song_bootstrap(labels, answer, groups, threshold, *how)
-        paired = metrics.paired_difference(labels, answer, clean, groups, (threshold, threshold), *how)
+        scores = score(labels, answer, threshold).values
+        intervals = song_bootstrap(labels, answer, groups, threshold, *how)
+        paired = paired_difference(labels, answer, clean, groups, (threshold, threshold), *how)
         change = paired.roc_auc
         found.append(
             {
-                "auc": scores.roc_auc,
+                "auc": scores["roc_auc"],
                 "auc_interval": intervals["roc_auc"],
-                "false_positive_rate": 1 - scores.recall_human,
+                "false_positive_rate": 1 - scores["recall_human"],
                 "false_positive_interval": complement(intervals["recall_human"]),
-                "false_negative_rate": 1 - scores.recall_ai,
+                "false_negative_rate": 1 - scores["recall_ai"],
                 "false_negative_interval": complement(intervals["recall_ai"]),
                 "auc_change": change.value,
                 "auc_change_interval": (change.low, change.high),
@@ -109,7 +109,7 @@ def _degraded(
     return found
 
 
-def complement(interval: Sequence[float]) -> operating_points.Interval:
+def complement(interval: Sequence[float]) -> Interval:
     """Return the interval of what a share leaves to one."""
     return 1 - interval[1], 1 - interval[0]
 
@@ -132,8 +132,8 @@ def seed_results(evidence: Evidence) -> dict[str, Any] | None:
 def _spreads(evidence: Evidence, answers: Array) -> dict[str, Any]:
     """Return the spread of one detector's figures over its trainings (seeds, clips), each with its own threshold."""
     labels = evidence.test(evidence.labels)
-    scores = [metrics.score(labels, evidence.test(answer), evidence.threshold(answer)) for answer in answers]
-    return {field: _spread([getattr(score, field) for score in scores]) for field in ("roc_auc", "accuracy")}
+    scores = [score(labels, evidence.test(answer), evidence.threshold(answer)).values for answer in answers]
+    return {field: _spread([values[field] for values in scores]) for field in ("roc_auc", "accuracy")}
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import numpy as np
 from core import storage
 from core.artifacts import ADDITIONS, DETECTORS, Run
 from core.config import Config, EvaluationConfig
-from core.metrics import operating_points, thresholds
-from core.metrics import scores as metrics
+from core.metrics.ranking import roc_auc
+from core.metrics.scores import paired_difference, score, song_bootstrap
+from core.metrics.thresholds import choose_threshold
 from core.storage import Array
 
 BRANCHES = {"autoencoder": "Autoencoder", "transformer": "Transformer"}  # of the hybrid, as figures name them
@@ -66,7 +67,7 @@ class Evidence:
         labels = self.of("val", self.labels)
         return max(
             self.probabilities,
-            key=lambda name: metrics.score(labels, self.of("val", self.probabilities[name]), 0.5).roc_auc,
+            key=lambda name: roc_auc(labels, self.of("val", self.probabilities[name])),
         )
 
 
@@ -79,7 +80,7 @@ def choose(labels: Array, probabilities: Array, settings: EvaluationConfig) -> f
     """Choose a threshold on validation by the rule of the settings."""
     if settings.threshold_rule == "fixed":
         return settings.threshold
-    return thresholds.choose_threshold(labels, probabilities, settings.threshold_rule, settings.max_fpr)
+    return choose_threshold(labels, probabilities, settings.threshold_rule, settings.max_fpr)
 
 
 def evaluate_model(
@@ -92,37 +93,17 @@ def evaluate_model(
     threshold : the model's own; without it, the fixed one of the settings.
     """
     cut = settings.threshold if threshold is None else threshold
-    scores = metrics.score(labels, probabilities, cut)
-    intervals = metrics.song_bootstrap(
-        labels, probabilities, groups, cut, settings.bootstraps, settings.confidence, seed=0
-    )
-    operating, ranges = _operating(labels, probabilities, groups, settings)
-    return {
-        **scores._asdict(), **operating, "songs": len(np.unique(groups)), "intervals": {**intervals, **ranges},
-    }  # fmt: skip
-
-
-def _operating(
-    labels: Array, probabilities: Array, groups: Array, settings: EvaluationConfig
-) -> tuple[dict[str, float], dict[str, operating_points.Interval]]:
-    """Return what a model can do wherever its threshold is, and the intervals; a share caught always has width."""
-    found = thresholds.operating(labels, probabilities)
-    ranges = thresholds.operating_bootstrap(
-        labels, probabilities, groups, settings.bootstraps, settings.confidence, seed=0
-    )
-    songs = len(np.unique(groups[labels == 1]))
-    for name in ("tpr_at_1_fpr", "tpr_at_5_fpr"):
-        if ranges[name][0] == ranges[name][1]:
-            ranges[name] = operating_points.wilson(round(songs * getattr(found, name)), songs, settings.confidence)
-    return found._asdict(), ranges
+    scores = score(labels, probabilities, cut).written()
+    intervals = song_bootstrap(labels, probabilities, groups, cut, settings.bootstraps, settings.confidence, seed=0)
+    return {**scores, "songs": len(np.unique(groups)), "intervals": intervals}
 
 
 def compare(evidence: Evidence, first: Array, second: Array) -> dict[str, Any]:
     """Return a paired comparison of two models on the test split, each with its own threshold."""
     settings, test = evidence.settings, evidence.test
     cuts = evidence.threshold(first), evidence.threshold(second)
-    found = metrics.paired_difference(
+    difference = paired_difference(
         test(evidence.labels), test(first), test(second), test(evidence.groups),
         cuts, settings.bootstraps, settings.confidence, seed=0,
     )  # fmt: skip
-    return asdict(found)
+    return asdict(difference)

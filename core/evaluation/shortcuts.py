@@ -31,7 +31,7 @@ from core.audio.containers import ENCODINGS, FORMATS
 from core.audio.source import Header, Waveform
 from core.config import AudioConfig
 from core.data.splits import check_split
-from core.metrics.operating_points import Interval
+from core.metrics.intervals import Interval
 
 Floats = NDArray[np.float64]
 

@@ -4,15 +4,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from core import storage
 from core.artifacts import DETECTORS
 from core.evaluation.evidence import Evidence, choose
 from core.evaluation.unheard import strict_songs
-from core.metrics import calibration, scores, thresholds
+from core.metrics.calibration import apply_temperature, band_result, fit_temperature, uncertain_band
+from core.metrics.songs import SongScores, song_scores, voting
 from core.storage import Array
-from core.verdict.rule import voting
 from core.verdict.scope import Scope, fit_scope, grain_of, measure
 
 Votes = NDArray[np.bool_]  # one per clip of the run
@@ -51,7 +50,7 @@ def _outside(evidence: Evidence, scope: Scope, fine: Array) -> Votes:
 
 
 def _votes(evidence: Evidence, outside: Votes) -> Votes:
-    """Return which clips have a vote in their song, as windows have it in a file (`core.verdict.rule.voting`)."""
+    """Return which clips have a vote in their song, as windows have it in a file (`core.metrics.songs.voting`)."""
     votes = np.zeros(len(outside), bool)
     for song in np.unique(evidence.groups):
         own = evidence.groups == song
@@ -69,16 +68,14 @@ def _song_rule(evidence: Evidence, name: str, votes: Votes) -> dict[str, Any]:
     scope are left out: no verdict rests on them.
     """
     settings, val = evidence.settings, "val"
-    temperature = calibration.fit_temperature(
-        evidence.of(val, evidence.labels), evidence.of(val, evidence.probabilities[name])
-    )
+    temperature = fit_temperature(evidence.of(val, evidence.labels), evidence.of(val, evidence.probabilities[name]))
     known = _songs(evidence, val, name, temperature, votes)
-    band = calibration.uncertain_band(known.labels, known.probabilities, settings.max_error)
+    band = uncertain_band(known.labels, known.probabilities, settings.max_error)
     unheard = strict_songs(evidence, name, _plain(band.low, temperature))
     if unheard:  # whoever brings a song of their own brings a source that is new to the models
         band = band._replace(high=max(band.high, _calibrated(unheard["threshold"], temperature)))
     test = _songs(evidence, "test", name, temperature, votes)
-    found = calibration.band_result(*_three(test), band, settings.bootstraps, settings.confidence, seed=0)
+    found = band_result(*_three(test), band, settings.bootstraps, settings.confidence, seed=0)
     return {
         "temperature": temperature,
         "threshold": choose(known.labels, known.probabilities, settings),
@@ -91,7 +88,7 @@ def _song_rule(evidence: Evidence, name: str, votes: Votes) -> dict[str, Any]:
 
 
 def _calibrated(probability: float, temperature: float) -> float:
-    return float(expit(scores.log_odds(probability) / temperature))
+    return float(apply_temperature(probability, temperature))
 
 
 def _plain(calibrated: float, temperature: float) -> float:
@@ -99,15 +96,15 @@ def _plain(calibrated: float, temperature: float) -> float:
     return _calibrated(calibrated, 1 / temperature)
 
 
-def _songs(evidence: Evidence, split: str, name: str, temperature: float, votes: Votes) -> thresholds.SongScores:
+def _songs(evidence: Evidence, split: str, name: str, temperature: float, votes: Votes) -> SongScores:
     """Return the calibrated score of every song of a split that is in scope; of all where no class may be missing."""
     heard, labels = evidence.of(split, votes), evidence.of(split, evidence.labels)
     if len(np.unique(labels[heard])) < len(np.unique(labels)):  # a handful of songs
         heard = np.ones_like(heard)
     arrays = (evidence.probabilities[name], evidence.labels, evidence.groups)
-    songs = thresholds.song_scores(*(evidence.of(split, values)[heard] for values in arrays))
-    return songs._replace(probabilities=calibration.apply_temperature(songs.probabilities, temperature))
+    songs = song_scores(*(evidence.of(split, values)[heard] for values in arrays))
+    return songs._replace(probabilities=apply_temperature(songs.probabilities, temperature))
 
 
-def _three(songs: thresholds.SongScores) -> tuple[Array, Array, Array]:
+def _three(songs: SongScores) -> tuple[Array, Array, Array]:
     return songs.labels, songs.probabilities, songs.groups

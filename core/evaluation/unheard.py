@@ -13,7 +13,11 @@ from scipy.special import expit
 from core.artifacts import DETECTORS, LABELS
 from core.errors import DataError
 from core.evaluation.evidence import FEW_DRAWS, Evidence, choose
-from core.metrics import operating_points, scores
+from core.metrics.intervals import Interval, share_interval
+from core.metrics.operating_points import predict
+from core.metrics.ranking import roc_auc
+from core.metrics.scores import song_bootstrap, song_mean
+from core.metrics.songs import log_odds, song_means
 from core.metrics.thresholds import raised
 from core.storage import Array
 
@@ -65,8 +69,8 @@ def _on_source(evidence: Evidence, found: Mapping[str, Array], fold: Array, labe
         raise DataError(evidence.run.leave_out, "it has no test clip of the other class", evidence.run.remedy("audit"))
     ranked = other | (fold & (found["role"] == "held_out"))
     labels, groups = evidence.labels[row[ranked]], evidence.groups[row[ranked]]
-    area = scores.score(labels, probability[ranked], 0.5).roc_auc
-    interval = scores.song_bootstrap(
+    area = roc_auc(labels, probability[ranked])
+    interval = song_bootstrap(
         labels, probability[ranked], groups, 0.5, min(FEW_DRAWS, settings.bootstraps), settings.confidence, seed=0
     )["roc_auc"]
     share, ends = _share(evidence, own.called == label, evidence.groups[own.rows])
@@ -86,11 +90,11 @@ def _threshold(evidence: Evidence, found: Mapping[str, Array], fold: Array, name
     return choose(evidence.labels[found["row"][val]], found[f"probability_{name}"][val], evidence.settings)
 
 
-def _share(evidence: Evidence, hits: Array, groups: Array) -> tuple[float, operating_points.Interval]:
+def _share(evidence: Evidence, hits: Array, groups: Array) -> tuple[float, Interval]:
     """Return the share of hits among clips, with an interval over songs that has width."""
     settings = evidence.settings
-    mean = scores.song_mean(hits, groups, settings.bootstraps, settings.confidence, seed=0)
-    return mean.mean, operating_points.share_interval(hits, (mean.low, mean.high), groups, settings.confidence)
+    mean = song_mean(hits, groups, settings.bootstraps, settings.confidence, seed=0)
+    return mean.mean, share_interval(hits, (mean.low, mean.high), groups, settings.confidence)
 
 
 def _over_sources(
@@ -136,8 +140,8 @@ def _held_out(evidence: Evidence, found: Mapping[str, Array], fold: Array, name:
     """Return the clips that a fold held out."""
     own, threshold = fold & (found["role"] == "held_out"), _threshold(evidence, found, fold, name)
     probability = found[f"probability_{name}"][own]
-    above = scores.log_odds(probability) - scores.log_odds(threshold)
-    return Unheard(found["row"][own], operating_points.predict(probability, threshold), above)
+    above = log_odds(probability) - log_odds(threshold)
+    return Unheard(found["row"][own], predict(probability, threshold), above)
 
 
 def strict_results(evidence: Evidence, found: Mapping[str, Array], name: str) -> dict[str, Any] | None:
@@ -168,7 +172,7 @@ def strict_songs(evidence: Evidence, name: str, low: float) -> dict[str, Any] | 
         for label in (0, 1)
     )
     strict = _strict(evidence, name, human, ai)
-    below = scores.log_odds(low) - scores.log_odds(evidence.thresholds[name])
+    below = log_odds(low) - log_odds(evidence.thresholds[name])
     called = [own.above < below for own in ai.values()]
     return strict and {**strict, "ai_called_human": _error(evidence, [own.rows for own in ai.values()], called)}
 
@@ -176,7 +180,7 @@ def strict_songs(evidence: Evidence, name: str, low: float) -> dict[str, Any] | 
 def _songs(evidence: Evidence, clips: Unheard) -> Unheard:
     """Return a source song by song; each stands at the row of its first clip."""
     _, first, song = np.unique(evidence.groups[clips.rows], return_index=True, return_inverse=True)
-    above = np.bincount(song, clips.above) / np.bincount(song)
+    above = song_means(clips.above, song)
     return Unheard(clips.rows[first], (above >= 0).astype(np.int64), above)
 
 
@@ -189,7 +193,7 @@ def _strict(
     rise = _rise(evidence, human)
     return {
         "log_odds_added": rise,
-        "threshold": float(expit(scores.log_odds(evidence.thresholds[name]) + rise)),
+        "threshold": float(expit(log_odds(evidence.thresholds[name]) + rise)),
         "human": _error(evidence, [own.rows for own in human.values()], accused),
         "ai": _error(evidence, [own.rows for own in ai.values()], [own.above < rise for own in ai.values()]),
     }
@@ -217,7 +221,7 @@ def _on_test(evidence: Evidence, name: str, threshold: float) -> dict[str, Any]:
     labels, probability, groups = (
         evidence.test(values) for values in (evidence.labels, evidence.probabilities[name], evidence.groups)
     )
-    called = operating_points.predict(probability, threshold)
+    called = predict(probability, threshold)
     found: dict[str, Any] = {}
     for label, wrong in enumerate(("called_ai", "missed")):
         own = labels == label

@@ -12,7 +12,7 @@ from core.evaluation.attention import mean_weights
 from core.evaluation.evidence import BRANCHES, THREE_BRANCHES, Evidence, shown
 from core.figures import audit
 from core.figures import results as plots
-from core.metrics import scores as metrics
+from core.metrics.scores import SongMean
 from core.storage import Array
 
 
@@ -20,23 +20,19 @@ def draw(evidence: Evidence, results: Mapping[str, Any]) -> tuple[dict[Path, Any
     """Draw the printed figures of a run; return them with the t-SNE points they show."""
     run, labels, models = evidence.run, evidence.test(evidence.labels), results["models"]
     names = {shown(name): name for name in models}
-    intervals = {title: models[name]["test"]["intervals"] for title, name in names.items()}
-    scores = {
-        title: metrics.Scores(**{field: models[name]["test"][field] for field in metrics.Scores._fields})
-        for title, name in names.items()
-    }
+    tested = {title: models[name]["test"] for title, name in names.items()}
     weights = evidence.test(evidence.fusion("hybrid_weights"))
     tsne_figures, points = _tsne_figures(evidence)
     figures = {
         run.figure("confusion_matrices"): plots.visualize_confusion_matrix(
-            {title: (score.confusion, score.accuracy) for title, score in scores.items()}
+            {title: (test["confusion"], test["accuracy"]) for title, test in tested.items()}
         ),
         run.figure("roc_curves"): plots.plot_roc_curves(
             labels,
             {title: evidence.test(evidence.probabilities[name]) for title, name in names.items()},
-            {title: found["roc_auc"] for title, found in intervals.items()},
+            {title: test["intervals"]["roc_auc"] for title, test in tested.items()},
         ),
-        run.figure("metrics_comparison"): plots.plot_metrics_comparison(scores, intervals),
+        run.figure("metrics_comparison"): plots.plot_metrics_comparison(tested),
         run.figure("attention"): plots.plot_attention(_attention_bars(evidence, "hybrid", BRANCHES)),
         run.figure("attention_three_way"): plots.plot_attention(
             _attention_bars(evidence, "three_way", THREE_BRANCHES), "three-way fusion"
@@ -67,10 +63,10 @@ def _audit_figures(run: Run, results: Mapping[str, Any]) -> dict[Path, Any]:
 
 def _attention_bars(
     evidence: Evidence, fusion: str, branches: Mapping[str, str]
-) -> dict[str, tuple[metrics.SongMean, metrics.SongMean]]:
+) -> dict[str, tuple[SongMean, SongMean]]:
     weights, bars = evidence.fusion(f"{fusion}_weights"), {}
     for place, title in enumerate(branches.values()):
-        human, ai = (metrics.SongMean(**found) for found in mean_weights(evidence, weights, place).values())
+        human, ai = (SongMean(**found) for found in mean_weights(evidence, weights, place).values())
         bars[title] = (human, ai)
     return bars
 

@@ -33,8 +33,8 @@ from core.figures.style import (  # fmt: skip
     values_above,
     whiskers,
 )
-from core.metrics.operating_points import Interval
-from core.metrics.scores import Scores, SongMean
+from core.metrics.intervals import Interval
+from core.metrics.scores import SongMean
 
 Confusion = tuple[tuple[int, int], tuple[int, int]]
 _MEL_TICKS = (500, 1000, 2000, 4000)  # Hz
@@ -105,25 +105,23 @@ def plot_tsne(projections: Mapping[str, NDArray[Any]], labels: ArrayLike, perple
     return legend_below(figure, note)
 
 
-def plot_metrics_comparison(
-    scores: Mapping[str, Scores], intervals: Mapping[str, Mapping[str, Interval]] | None = None
-) -> Figure:
+def plot_metrics_comparison(tested: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draw accuracy, precision, recall and F1 (the last three macro) as grouped bars, one bar per model.
 
     Parameters
     ----------
-    intervals : per model, per field of `Scores`, its interval: drawn as whiskers.
+    tested : per model its figures as in results.json; with `intervals`, these are drawn as whiskers.
     """
     fields = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
-    width = 0.8 / len(scores)
-    figure = new_figure(9.5 + 1.6 * max(len(scores) - 4, 0), 5.0)
+    width = 0.8 / len(tested)
+    figure = new_figure(9.5 + 1.6 * max(len(tested) - 4, 0), 5.0)
     axes = figure.subplots()
-    for place, (model, values) in enumerate(scores.items()):
+    for place, (model, values) in enumerate(tested.items()):
         color, _, hatch = model_style(place)
-        heights = [getattr(values, field) for field in fields]
-        x = np.arange(len(fields)) + (place - (len(scores) - 1) / 2) * width
+        heights = [values[field] for field in fields]
+        x = np.arange(len(fields)) + (place - (len(tested) - 1) / 2) * width
         axes.bar(x, heights, width * 0.92, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=model)
-        ranges = [(intervals or {}).get(model, {}).get(field) for field in fields]
+        ranges = [values.get("intervals", {}).get(field) for field in fields]
         tops = whiskers(axes, x, heights, ranges)
         values_above(axes, x, heights, tops, 8)
     axes.set_xticks(range(len(fields)), ["Accuracy", "Precision (macro)", "Recall (macro)", "F1 (macro)"])
@@ -132,8 +130,9 @@ def plot_metrics_comparison(
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylabel("Share of test clips, or mean over both classes")
     light_grid(axes, "y")
-    n = next(iter(scores.values())).n
-    axes.set_title(f"Models compared on {n} test clips" + (" (whiskers: bootstrap over songs)" if intervals else ""))
+    first = next(iter(tested.values()))
+    how = " (whiskers: bootstrap over songs)" if "intervals" in first else ""
+    axes.set_title(f"Models compared on {first['n']} test clips{how}")
     return legend_below(figure)
 
 

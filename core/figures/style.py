@@ -17,7 +17,8 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from core import palette
-from core.metrics.operating_points import CLASS_NAMES, Interval
+from core.metrics.intervals import Interval
+from core.metrics.operating_points import CLASS_NAMES
 from core.storage import write_atomic
 
 DPI = 150

@@ -1,4 +1,4 @@
-"""Whether a probability means what it says, and when to give no verdict: arrays in, values out (SPEC Q2).
+"""Whether a probability means what it says, and when to give no verdict: arrays in, values out.
 
 The temperature and the uncertain band are chosen on validation and then used on test as they are.
 """
@@ -11,8 +11,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from core.config import EvaluationConfig
-from core.metrics import operating_points, scores
-from core.metrics.operating_points import OUT_OF_REACH, Floats, Interval, Ints, cuts
+from core.metrics import intervals, operating_points
+from core.metrics.intervals import Floats, Interval, Ints
+from core.metrics.operating_points import OUT_OF_REACH, cuts
+from core.metrics.songs import log_odds
 
 Bools = NDArray[np.bool_]
 
@@ -36,11 +38,6 @@ class Band(NamedTuple):
 
     low: float
     high: float
-
-    @property
-    def covers_all(self) -> bool:
-        """Say whether no probability gets a verdict."""
-        return self.low <= 0 and self.high > 1
 
 
 class BandResult(NamedTuple):
@@ -70,7 +67,7 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
     temperature : in `TEMPERATURES`; its upper end for a model that does no better than chance.
     """
     truth, probability = operating_points.checked(labels, probabilities)
-    logits, targets = scores.log_odds(probability), _platt_targets(truth)
+    logits, targets = log_odds(probability), _platt_targets(truth)
 
     def log_loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
@@ -81,8 +78,8 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def apply_temperature(probabilities: ArrayLike, temperature: float) -> Floats:
-    """Return sigmoid(logit(p) / T): the same order of clips, except that all within `metrics.CERTAIN` of 0 or 1 tie."""
-    return np.asarray(expit(scores.log_odds(probabilities) / temperature))
+    """Return sigmoid(logit(p) / T): the same order of clips, except that all within `CERTAIN` of 0 or 1 tie."""
+    return np.asarray(expit(log_odds(probabilities) / temperature))
 
 
 def _platt_targets(labels: Ints) -> Floats:
@@ -124,7 +121,7 @@ def _reliability_bin(labels: Ints, probabilities: Floats, confidence: float) -> 
         len(labels),
         float(probabilities.mean()),
         float(labels.mean()),
-        *operating_points.wilson(int(labels.sum()), len(labels), confidence),
+        *intervals.wilson(int(labels.sum()), len(labels), confidence),
     )
 
 
@@ -148,7 +145,7 @@ def uncertain_band(labels: ArrayLike, probabilities: ArrayLike, max_error: float
     Returns
     -------
     band : a side without any clip good enough gives no verdict: `low` is 0, or `high` more than 1; both where the model
-        is no help (`covers_all`). `low == high` where a single threshold is good enough.
+        is no help. `low == high` where a single threshold is good enough.
     """
     found = cuts(*operating_points.checked(labels, probabilities))
     reach, missed = found.human + found.ai, found.ai[0] - found.ai  # per cut: clips above it, AI clips below it
@@ -177,7 +174,7 @@ def band_result(
     truth, probability = operating_points.checked(labels, probabilities)
     decided = (probability < band.low) | (probability >= band.high)
     wrong = decided & (operating_points.predict(probability, band.high) != truth)
-    draws, song = operating_points.song_draws(truth, np.asarray(groups), n, seed), operating_points.song_index(groups)
+    draws, song = intervals.song_draws(truth, np.asarray(groups), n, seed), intervals.song_index(groups)
     everything = np.ones_like(decided)
     return BandResult(
         n=len(truth),
@@ -196,7 +193,7 @@ def _ratio_interval(part: Bools, whole: Bools, draws: Floats, song: Ints, confid
     if songs == 0:
         return 0.0, 1.0  # nothing was seen, so nothing is known
     parts, wholes = draws @ part, draws @ whole
-    low, high = operating_points.percentiles(parts[wholes > 0] / wholes[wholes > 0], confidence)
+    low, high = intervals.percentiles(parts[wholes > 0] / wholes[wholes > 0], confidence)
     if low < high:
         return low, high
-    return operating_points.wilson(round(songs * float(part.sum() / whole.sum())), songs, confidence)
+    return intervals.wilson(round(songs * float(part.sum() / whole.sum())), songs, confidence)

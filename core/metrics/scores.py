@@ -1,65 +1,36 @@
-"""How good a model is and how sure we are: arrays in, values out (SPEC E1, H2, Q1).
+"""How good a model is and how sure we are: arrays in, values out.
 
-Conventions
------------
 Label 0 is human, 1 is AI. A probability is the model's for AI; a clip is called AI when it reaches the threshold.
 Everything is computed once over a whole split, never averaged over batches. Clips of one song resemble each other, so
 every interval and every test draws, swaps or averages whole songs (`groups`), never single clips.
-
-Metrics
--------
-`score` a model's figures · `song_bootstrap` their intervals · `paired_difference` two models on the same clips ·
-`class_difference` one quantity in both classes · `song_mean`, `wilson`, `share_interval` intervals of means and shares.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logit
 from scipy.stats import mannwhitneyu, rankdata
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from core.metrics.operating_points import (
-    SHARES,
-    Confusion,
-    Floats,
-    Interval,
-    Ints,
-    checked,
-    percentiles,
-    predict,
-    require_both,
-    share_intervals,
-    song_draws,
-    song_index,
-    weighted_shares,
-    with_macro,
-)
-
-CERTAIN = 1e-6  # nearer to 0 or 1 than this, a probability tells a number format, not a belief
+from core.metrics.intervals import Floats, Interval, Ints, percentiles, song_draws, song_index
+from core.metrics.operating_points import Confusion, checked, confusion, predict, require_both
+from core.metrics.ranking import RANKING, area, ranking_intervals, roc, roc_auc
+from core.metrics.registry import intervals_of, measured, values_of
+from core.metrics.songs import by_song
 
 
-class Scores(NamedTuple):
-    """One model's figures over one split; shares in [0, 1], a share of nothing is 0."""
+@dataclass(frozen=True)
+class Scores:
+    """One model's figures over one split."""
 
     n: int  # clips
-    accuracy: float
-    precision_human: float
-    precision_ai: float  # of the clips called AI, those that are
-    precision_macro: float
-    recall_human: float
-    recall_ai: float  # of the AI clips, those that were caught
-    recall_macro: float
-    f1_human: float
-    f1_ai: float
-    f1_macro: float
-    roc_auc: float
+    values: Mapping[str, float]  # by the names of `METRICS` and of `RANKING`
     confusion: Confusion  # ((tn, fp), (fn, tp)): rows are the truth, AI is positive
 
-
-INTERVAL_FIELDS = (*SHARES, "roc_auc")
+    def written(self) -> dict[str, Any]:
+        """Return all of it side by side, as results.json has it."""
+        return {"n": self.n, **self.values, "confusion": self.confusion}
 
 
 @dataclass(frozen=True)
@@ -106,7 +77,7 @@ class SongMean(NamedTuple):
 
 
 def score(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Scores:
-    """Compute every figure of SPEC E1 with scikit-learn.
+    """Compute every figure of a model.
 
     Raises
     ------
@@ -114,17 +85,15 @@ def score(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Scor
     """
     truth, probability = checked(labels, probabilities)
     called = predict(probability, threshold)
-    (tn, fp), (fn, tp) = confusion_matrix(truth, called, labels=[0, 1]).tolist()
-    precision, recall, f1, _ = precision_recall_fscore_support(truth, called, labels=[0, 1], zero_division=0)
-    return Scores(
-        len(truth),
-        float(accuracy_score(truth, called)),
-        *with_macro(precision),
-        *with_macro(recall),
-        *with_macro(f1),
-        roc_auc=float(roc_auc_score(truth, probability)),
-        confusion=((tn, fp), (fn, tp)),
-    )
+    ranked = {name: metric.value(truth, probability) for name, metric in RANKING.items()}
+    return Scores(len(truth), values_of(truth, called) | ranked, confusion(truth, called))
+
+
+def weighted_scores(labels: Ints, probabilities: Floats, weights: Floats, threshold: float) -> dict[str, Floats]:
+    """Compute every figure for each row of weights (draws, clips) at once; a weight counts a clip that often."""
+    curve = roc(labels, probabilities, weights)
+    ranked = {name: metric.drawn(curve) for name, metric in RANKING.items()}
+    return measured(labels, predict(probabilities, threshold), weights) | ranked
 
 
 def song_bootstrap(
@@ -136,11 +105,12 @@ def song_bootstrap(
     confidence: float,
     seed: int,
 ) -> dict[str, Interval]:
-    """Give each field of `Scores` its percentile bootstrap interval over songs.
+    """Give each figure of a model its percentile bootstrap interval over songs.
 
     All clips of a song are drawn together, and songs are drawn class by class, so no draw lacks a class. Where every
     draw says the same, as for a model without an error, a share's interval is Wilson's over the songs it is about
-    instead (`share_interval`); that of F1 follows from its precision's and recall's. An AUC's stays without width.
+    instead (`share_interval`), and a figure that follows from shares takes what follows from their ends. An AUC's stays
+    without width.
 
     Parameters
     ----------
@@ -149,10 +119,12 @@ def song_bootstrap(
     confidence : coverage, in (0, 1).
     """
     truth, probability = checked(labels, probabilities)
-    draws = song_draws(truth, np.asarray(groups), n, seed)
-    values = _weighted_scores(truth, probability, draws, threshold)
-    shares = share_intervals(values, truth, predict(probability, threshold), song_index(groups), confidence)
-    return {**shares, "roc_auc": percentiles(values["roc_auc"], confidence)}
+    song, called = song_index(groups), predict(probability, threshold)
+    drawn = weighted_scores(truth, probability, song_draws(truth, song, n, seed), threshold)
+    return {
+        **intervals_of(drawn, truth, called, song, confidence),
+        **ranking_intervals(drawn, truth, probability, song, confidence),
+    }
 
 
 def paired_difference(
@@ -183,14 +155,14 @@ def paired_difference(
     swaps = np.random.default_rng((seed, 1)).integers(0, 2, (n, song.max() + 1), dtype=bool)[:, song]  # (n, clips)
     right = [predict(p, t) == truth for p, t in zip((first, second), thresholds, strict=True)]
     gain = right[0].astype(np.float64) - right[1]
-    area = float(roc_auc_score(truth, first) - roc_auc_score(truth, second))
-    drawn_area = _weighted_auc(truth, first, draws) - _weighted_auc(truth, second, draws)
+    gained = roc_auc(truth, first) - roc_auc(truth, second)
+    drawn_area = area(roc(truth, first, draws)) - area(roc(truth, second, draws))
     swapped_area = _swapped_auc(truth, rankdata(first), rankdata(second), swaps)
     return PairedDifference(
         n=len(truth),
         songs=int(song.max()) + 1,
         accuracy=_difference(float(gain.mean()), weighted_mean(gain, draws), _swapped_mean(gain, swaps), confidence),
-        roc_auc=_difference(area, drawn_area, swapped_area, confidence),
+        roc_auc=_difference(gained, drawn_area, swapped_area, confidence),
     )
 
 
@@ -222,18 +194,6 @@ def effect_size(delta: float) -> str:
     return words[int(np.searchsorted((0.147, 0.33, 0.474), abs(delta), side="right"))]
 
 
-def by_song(values: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> tuple[Floats, Ints]:
-    """Average a quantity over each song; a song with clips of both classes counts once in each.
-
-    Returns
-    -------
-    means, labels : shape (songs,)
-    """
-    value, truth = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.int64)
-    keys, place = np.unique(2 * song_index(groups) + truth, return_inverse=True)
-    return np.bincount(place, value) / np.bincount(place), keys % 2
-
-
 def song_mean(values: ArrayLike, groups: ArrayLike, n: int, confidence: float, seed: int) -> SongMean:
     """Average over clips, with a bootstrap interval over songs."""
     value, song = np.asarray(values, dtype=np.float64), song_index(groups)
@@ -242,30 +202,9 @@ def song_mean(values: ArrayLike, groups: ArrayLike, n: int, confidence: float, s
     return SongMean(len(value), int(song.max()) + 1, float(value.mean()), low, high)
 
 
-def log_odds(probabilities: ArrayLike) -> Floats:
-    """Map probabilities to log-odds, those of 0 and 1 cut to the finite ones of `CERTAIN`."""
-    return np.asarray(logit(np.clip(np.asarray(probabilities, dtype=np.float64), CERTAIN, 1 - CERTAIN)))
-
-
-def _weighted_scores(labels: Ints, probabilities: Floats, weights: Floats, threshold: float) -> dict[str, Floats]:
-    """Compute the interval fields for each row of weights (draws, clips) at once."""
-    shares = weighted_shares(labels, predict(probabilities, threshold), weights)
-    return {**shares, "roc_auc": _weighted_auc(labels, probabilities, weights)}
-
-
 def weighted_mean(values: Floats, weights: Floats) -> Floats:
     """Average values (clips,) by each row of weights (draws, clips)."""
     return np.asarray(weights @ values / weights.sum(axis=1))
-
-
-def _weighted_auc(labels: Ints, probabilities: Floats, weights: Floats) -> Floats:
-    """Area under the ROC per row of weights: the chance that an AI clip outranks a human one, ties counting half."""
-    order = np.argsort(probabilities, kind="stable")
-    starts = np.unique(probabilities[order], return_index=True)[1]
-    ai = np.add.reduceat((weights * labels)[:, order], starts, axis=1)  # (draws, distinct probabilities)
-    human = np.add.reduceat((weights * (1 - labels))[:, order], starts, axis=1)
-    outranked = np.cumsum(human, axis=1) - human / 2
-    return np.asarray((ai * outranked).sum(axis=1) / (ai.sum(axis=1) * human.sum(axis=1)))
 
 
 def _swapped_mean(gain: Floats, swaps: NDArray[np.bool_]) -> Floats:

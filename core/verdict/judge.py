@@ -18,9 +18,10 @@ from core.config import Config, DetectConfig
 from core.errors import AudioError, DetectorError
 from core.features.front_end import Pictures, pictures
 from core.machine import worker_threads
+from core.metrics.songs import voting
 from core.verdict.answer import DetectorAnswer, Verdict, Window
 from core.verdict.detector import Detector
-from core.verdict.rule import Rule, judged_scope, limits, read_rule, read_scope, rule_sentence, voting
+from core.verdict.rule import Rule, judged_scope, limits, read_rule, read_scope, rule_sentence
 from core.verdict.run import run_facts
 from core.verdict.scope import ScopeResult, grain_of, measure
 

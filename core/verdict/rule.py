@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from core import storage
 from core.artifacts import DETECTORS, Run
 from core.errors import ArtifactError, printable
-from core.metrics import scores
-from core.metrics.calibration import Band
+from core.metrics.calibration import Band, apply_temperature
+from core.metrics.songs import song_score, voting
 from core.verdict.answer import Call, ScopeAnswer
 from core.verdict.scope import Scope, ScopeResult
 
@@ -32,11 +31,11 @@ class SongRule:
 
     def calibrated(self, probabilities: Sequence[float]) -> list[float]:
         """Return each window's probability after the temperature."""
-        return [float(p) for p in expit(scores.log_odds(probabilities) / self.temperature)]
+        return [float(p) for p in apply_temperature(probabilities, self.temperature)]
 
     def song(self, probabilities: Sequence[float]) -> float:
         """Return the song's score: the mean of its windows' log-odds over the temperature, as a probability."""
-        return float(expit(scores.log_odds(probabilities).mean() / self.temperature))
+        return song_score(probabilities, self.temperature)
 
     def call(self, probability: float) -> Call:
         """Say what a song of this score is called."""
@@ -108,17 +107,6 @@ def judged_scope(found: Sequence[ScopeResult], max_outside: float) -> ScopeAnswe
     noise, unlike = (float(np.median(values)) for values in zip(*found, strict=True))
     judged = any(voting([bool(one.reason) for one in found], max_outside))
     return ScopeAnswer(noise, unlike, outside, len(reasons), "" if judged else usual)
-
-
-def voting(outside: Sequence[bool], max_outside: float) -> list[bool]:
-    """Say which of a song's windows have a vote: those in scope, or none where more than a share is out of it.
-
-    Parameters
-    ----------
-    outside : whether each audible window is out of scope.
-    """
-    judged = sum(outside) <= max_outside * len(outside)
-    return [judged and not one for one in outside]
 
 
 # Sentences

@@ -8,7 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core import palette
-from core.metrics.operating_points import Curves, Floats, Interval, Ints, normal_deviate
+from core.metrics.intervals import Floats, Interval, Ints
+from core.metrics.operating_points import Curves, normal_deviate
 from dashboard.drawing import theme
 from dashboard.reading.detectors import Bin, Pair
 

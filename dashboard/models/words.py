@@ -6,6 +6,7 @@ import pandas as pd
 
 from core import palette
 from core.metrics.operating_points import OperatingPoint
+from core.metrics.registry import METRICS
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
 from dashboard.reading.detectors import Calibration, ModelResults, Pair, PairedDifference
@@ -44,13 +45,13 @@ def parts(point: OperatingPoint) -> dict[str, tuple[int, int]]:
 
 def point_rows(points: Mapping[str, OperatingPoint]) -> list[dict[str, str]]:
     """Return every figure at each operating point, named by the points' titles."""
-    human, ai = (f"{theme.MARKS[label]} {theme.NAMES[label]}" for label in theme.NAMES)
-    rows = {
-        "fpr": f"{human} called AI (FPR)", "fnr": f"{ai} missed (FNR)", "accuracy": "Accuracy",
-        "precision_human": f"{human}: precision", "recall_human": f"{human}: recall", "f1_human": f"{human}: F1",
-        "precision_ai": f"{ai}: precision", "recall_ai": f"{ai}: recall", "f1_ai": f"{ai}: F1",
-        "f1_macro": "F1, mean of both",
-    }  # fmt: skip
+    human, ai = (theme.labelled(label) for label in theme.NAMES)
+    rows = {"fpr": f"{human} called AI (FPR)", "fnr": f"{ai} missed (FNR)"}
+    rows |= {
+        name: f"{theme.labelled(metric.label)}: {metric.title}" if metric.label else metric.title
+        for name, metric in METRICS.items()
+        if metric.title
+    }
     return [{"": row} | {title: _figure(point, name) for title, point in points.items()} for name, row in rows.items()]
 
 
@@ -103,14 +104,17 @@ def curves_alt(name: str, split: str, point: OperatingPoint, curve: str) -> str:
 
 
 def detector_rows(results: Results) -> list[dict[str, str]]:
-    """Return every detector's figures on the test clips at its own validation threshold, as results.json has them."""
-    columns = {"AUC": "roc_auc", "Accuracy": "accuracy"}
-    columns |= {
-        f"{palette.SIGNS[label]} {name} {title}": f"{figure}_{label}"
-        for label, name in theme.NAMES.items()
-        for figure, title in {"precision": "precision", "recall": "recall", "f1": "F1"}.items()
+    """Return every detector's figures on the test clips at its own validation threshold, as results.json has them.
+
+    A run that was evaluated before there was a metric lacks its column.
+    """
+    columns = {"AUC": "roc_auc"} | {
+        f"{palette.SIGNS[metric.label]} {theme.NAMES[metric.label]} {metric.title}"
+        if metric.label
+        else metric.title: name
+        for name, metric in METRICS.items()
+        if metric.title and name in results.headline.scores
     }
-    columns["F1, mean of both"] = "f1_macro"
     return [
         {"Detector": model.name + (" (+)" if model.addition else ""), "AI from": shown(model.threshold)}
         | {title: decimals(model.scores[field]) for title, field in columns.items()}

@@ -22,9 +22,9 @@ from core.config import Config, with_settings
 from core.data.places import Place
 from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
 from core.evaluation.attention import attention_sentences
+from core.evaluation.detectors import comparison_table
 from core.features.fine_axes import SIZE
 from core.models.transformer import Encoder
-from core.phases.evaluate import comparison_table
 from core.phases.prepare import bytes_needed
 from core.pipeline import NAMES, PHASES, execute, statuses
 from core.training import checkpoints
@@ -144,7 +144,7 @@ def test_results_are_those_of_the_predictions_over_the_whole_split(finished: Run
 def test_the_table_is_sorted_by_accuracy_and_equals_the_results(finished: Run) -> None:
     rows = json.loads(finished.comparison_json.read_text())
     assert [row["Accuracy"] for row in rows] == sorted((row["Accuracy"] for row in rows), reverse=True)
-    assert [list(row.values()) for row in rows] == comparison_table(finished.read_results()["models"])
+    assert rows == comparison_table(finished.read_results()["models"])
 
 
 def test_the_run_says_which_encoder_made_the_embeddings_and_never_calls_it_ast(finished: Run) -> None:

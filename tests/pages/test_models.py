@@ -15,7 +15,8 @@ from core import storage
 from core.artifacts import DETECTORS, ROOT, Run
 from core.errors import ArtifactError
 from core.metrics import operating_points
-from core.metrics.operating_points import OUT_OF_REACH, SHARES
+from core.metrics.operating_points import OUT_OF_REACH
+from core.metrics.registry import METRICS
 from dashboard.models import figures as models_figures
 from dashboard.models import words as models_words
 from dashboard.models.figures import Trace
@@ -84,9 +85,9 @@ def test_at_the_validation_threshold_the_numbers_are_those_of_the_results_file(
 ) -> None:
     written = run.read_results()["models"][model]
     point = operating_point(found(run, model, split), written["threshold"])
-    assert {name: point.values[name] for name in SHARES} == {name: written[split][name] for name in SHARES}
-    assert {name: list(point.intervals[name]) for name in SHARES} == {
-        name: written[split]["intervals"][name] for name in SHARES
+    assert {name: point.values[name] for name in METRICS} == {name: written[split][name] for name in METRICS}
+    assert {name: list(point.intervals[name]) for name in METRICS} == {
+        name: written[split]["intervals"][name] for name in METRICS
     }
     assert [list(row) for row in point.confusion] == written[split]["confusion"]
 

@@ -21,7 +21,7 @@ MODELS = ("CNN", "AE latent classifier", "Transformer classifier", "Attention hy
 LABELS = np.arange(40) % 2
 RNG = np.random.default_rng(0)
 PROBABILITIES = {model: np.clip(LABELS * 0.3 + RNG.random(40) * 0.7, 0, 1) for model in MODELS}
-SCORES = {model: score(LABELS, values, 0.5) for model, values in PROBABILITIES.items()}
+SCORES = {model: score(LABELS, values, 0.5).written() for model, values in PROBABILITIES.items()}
 WEIGHTS = np.column_stack([np.linspace(0.3, 0.7, 40), np.linspace(0.7, 0.3, 40)])
 BRANCHES = ("Autoencoder", "Transformer")
 MELS = RNG.uniform(-80, 0, (2, 128, 157))
@@ -43,7 +43,7 @@ def attention(branches: tuple[str, ...] = ("Autoencoder", "Transformer")) -> Fig
 def confusions(models: int = 4) -> Figure:
     values = list(SCORES.values())
     names = [*MODELS, "Fine spectrum", "Three-way hybrid", "Seventh"][:models]
-    chosen = {name: (values[k % 4].confusion, values[k % 4].accuracy) for k, name in enumerate(names)}
+    chosen = {name: (values[k % 4]["confusion"], values[k % 4]["accuracy"]) for k, name in enumerate(names)}
     return result_figures.visualize_confusion_matrix(chosen)
 
 
@@ -112,7 +112,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "tsne": tsne,
     "metrics": lambda: result_figures.plot_metrics_comparison(SCORES),
     "perfect metrics": lambda: result_figures.plot_metrics_comparison(
-        dict.fromkeys(MODELS, score(LABELS, LABELS, 0.5))
+        dict.fromkeys(MODELS, score(LABELS, LABELS, 0.5).written())
     ),
     "attention": attention,
     "heatmap": lambda: result_figures.plot_attention_heatmap(WEIGHTS, LABELS, BRANCHES),
@@ -202,7 +202,7 @@ def test_every_roc_curve_has_its_auc_in_the_legend_beside_chance() -> None:
     figure = result_figures.plot_roc_curves(LABELS, PROBABILITIES, {"CNN": (0.71, 0.93)})
     labels = legend_labels(figure)
     assert len(labels) == 5
-    assert labels[0] == f"CNN: AUC {SCORES['CNN'].roc_auc:.3f} [0.710, 0.930]"
+    assert labels[0] == f"CNN: AUC {SCORES['CNN']['roc_auc']:.3f} [0.710, 0.930]"
     assert labels[-1].startswith("Chance")
     assert "20 human and 20 AI" in headline(figure)
     diagonal = figure.axes[0].lines[-1]
@@ -238,12 +238,13 @@ def test_a_map_says_how_many_clips_which_perplexity_and_what_not_to_read_into_it
 
 
 def test_metric_bars_are_as_high_as_the_scores_and_carry_their_intervals() -> None:
-    figure = result_figures.plot_metrics_comparison(SCORES, {"CNN": {"accuracy": (0.5, 0.95)}})
+    tested = SCORES | {"CNN": {**SCORES["CNN"], "intervals": {"accuracy": (0.5, 0.95)}}}
+    figure = result_figures.plot_metrics_comparison(tested)
     axes = figure.axes[0]
     bars = [container for container in axes.containers if hasattr(container, "patches")]
     fields = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
     for container, values in zip(bars, SCORES.values(), strict=True):
-        assert [bar.get_height() for bar in container] == [getattr(values, field) for field in fields]
+        assert [bar.get_height() for bar in container] == [values[field] for field in fields]
     assert legend_labels(figure) == list(MODELS)
     whisker = axes.collections[0].get_segments()[0]
     assert whisker[:, 1] == pytest.approx([0.5, 0.95])

@@ -7,8 +7,10 @@ import pytest
 from scipy.special import expit
 
 from core.errors import DataError
-from core.metrics import calibration, operating_points, scores, thresholds
+from core.metrics import calibration, intervals, operating_points
 from core.metrics.calibration import Band
+from core.metrics.ranking import roc_auc
+from core.metrics.songs import song_scores
 
 DRAWS, CONFIDENCE = 300, 0.95
 
@@ -40,7 +42,7 @@ def test_the_temperature_of_validation_calibrates_a_test_split() -> None:
 def test_a_temperature_changes_no_order_and_so_no_area() -> None:
     labels, probabilities = clips(3, n=300)
     warmed = calibration.apply_temperature(probabilities, 2.5)
-    assert scores.score(labels, warmed, 0.5).roc_auc == scores.score(labels, probabilities, 0.5).roc_auc
+    assert roc_auc(labels, warmed) == roc_auc(labels, probabilities)
     assert np.array_equal(np.argsort(warmed), np.argsort(probabilities))
 
 
@@ -56,8 +58,8 @@ def test_certainty_becomes_finite() -> None:
 def test_a_temperature_of_clips_is_a_temperature_of_songs() -> None:
     labels, probabilities = clips(4, n=60)
     songs = 2 * (np.arange(60) // 6) + labels
-    first = thresholds.song_scores(calibration.apply_temperature(probabilities, 3), labels, songs).probabilities
-    last = calibration.apply_temperature(thresholds.song_scores(probabilities, labels, songs).probabilities, 3)
+    first = song_scores(calibration.apply_temperature(probabilities, 3), labels, songs).probabilities
+    last = calibration.apply_temperature(song_scores(probabilities, labels, songs).probabilities, 3)
     assert first == pytest.approx(last)
 
 
@@ -110,8 +112,8 @@ def test_a_bin_tells_its_share_of_ai_with_an_interval() -> None:
     first, second = calibration.reliability([0, 1, 1, 1], [0.1, 0.3, 0.6, 0.8], bins=2)
     assert first[:5] == pytest.approx((0.1, 0.3, 2, 0.2, 0.5))
     assert second[:5] == pytest.approx((0.6, 0.8, 2, 0.7, 1.0))
-    assert first[5:] == pytest.approx(operating_points.wilson(1, 2))
-    assert second[5:] == pytest.approx(operating_points.wilson(2, 2))
+    assert first[5:] == pytest.approx(intervals.wilson(1, 2))
+    assert second[5:] == pytest.approx(intervals.wilson(2, 2))
 
 
 def test_equal_probabilities_share_a_bin() -> None:
@@ -168,7 +170,6 @@ def test_no_band_that_keeps_the_error_leaves_fewer_clips_undecided() -> None:
 def test_a_model_without_errors_needs_no_band_and_is_cut_between_its_classes() -> None:
     band = calibration.uncertain_band([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9], 0.05)
     assert band == pytest.approx((0.5, 0.5))
-    assert not band.covers_all
 
 
 def test_the_errors_allowed_are_not_all_used_up_when_fewer_will_do() -> None:
@@ -186,20 +187,18 @@ def test_a_stricter_band_is_wider() -> None:
 
 def test_a_model_that_is_no_help_gives_no_verdict_at_all() -> None:
     band = calibration.uncertain_band([0, 1, 0, 1], [0.5] * 4, 0.05)
-    assert band.covers_all
+    assert band == (0, operating_points.OUT_OF_REACH)
     result = calibration.band_result([0, 1], [0.0, 1.0], ["a", "b"], band, DRAWS, CONFIDENCE, 0)
     assert (result.inside, result.coverage, result.errors, result.error) == (2, 0, 0, 0)
-    assert result.coverage_interval == pytest.approx(operating_points.wilson(0, 2, CONFIDENCE))
+    assert result.coverage_interval == pytest.approx(intervals.wilson(0, 2, CONFIDENCE))
     assert result.error_interval == (0, 1)
 
 
 def test_one_side_may_be_undecided_alone() -> None:
     band = calibration.uncertain_band([1, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.8, 0.9], 0.05)
     assert band == pytest.approx((0, 0.55))
-    assert not band.covers_all
     band = calibration.uncertain_band([0, 0, 1, 1, 0], [0.1, 0.2, 0.7, 0.8, 0.9], 0.05)
     assert band == pytest.approx((0.45, operating_points.OUT_OF_REACH))
-    assert not band.covers_all
 
 
 def test_a_band_result_by_hand() -> None:
@@ -224,16 +223,16 @@ def test_no_error_among_few_songs_is_not_certainty() -> None:
     probabilities[:4] = 0.5  # one song is undecided
     result = calibration.band_result(labels, probabilities, groups, Band(0.3, 0.7), DRAWS, CONFIDENCE, 0)
     assert result.error == 0
-    assert result.error_interval == pytest.approx(operating_points.wilson(0, 9, CONFIDENCE))
+    assert result.error_interval == pytest.approx(intervals.wilson(0, 9, CONFIDENCE))
     decided = calibration.band_result(labels, probabilities, groups, Band(0.4, 0.4), DRAWS, CONFIDENCE, 0)
-    assert decided.coverage_interval == pytest.approx(operating_points.wilson(10, 10, CONFIDENCE))
+    assert decided.coverage_interval == pytest.approx(intervals.wilson(10, 10, CONFIDENCE))
 
 
 def test_draws_without_a_verdict_do_not_count_as_right() -> None:
     # One song of three is decided, and wrongly: draws that miss it say nothing about the error.
     result = calibration.band_result([0, 0, 1], [0.9, 0.5, 0.5], [1, 2, 3], Band(0.2, 0.8), DRAWS, CONFIDENCE, 0)
     assert result.error == 1
-    assert result.error_interval == pytest.approx(operating_points.wilson(1, 1, CONFIDENCE))
+    assert result.error_interval == pytest.approx(intervals.wilson(1, 1, CONFIDENCE))
 
 
 def test_the_interval_of_the_error_counts_songs_not_clips() -> None:

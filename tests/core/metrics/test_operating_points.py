@@ -12,8 +12,9 @@ from sklearn.metrics import average_precision_score, det_curve, f1_score, precis
 from core.artifacts import ROOT
 from core.config import EvaluationConfig
 from core.errors import DataError
-from core.metrics import operating_points, scores
-from core.metrics.operating_points import SHARES, curves, operating_point
+from core.metrics import intervals, operating_points, scores
+from core.metrics.operating_points import curves, operating_point
+from core.metrics.registry import METRICS
 
 SETTINGS = EvaluationConfig(bootstraps=200)
 
@@ -36,14 +37,14 @@ def test_a_point_is_the_evaluations_score_to_the_last_bit(threshold: float) -> N
     point = operating_point(labels, probabilities, songs, threshold, SETTINGS)
     score = scores.score(labels, probabilities, threshold)
     drawn = scores.song_bootstrap(labels, probabilities, songs, threshold, SETTINGS.bootstraps, 0.95, 0)
-    assert {name: point.values[name] for name in SHARES} == {name: getattr(score, name) for name in SHARES}
-    assert dict(point.intervals) == {name: drawn[name] for name in SHARES}
+    assert dict(point.values) == {name: score.values[name] for name in METRICS}
+    assert dict(point.intervals) == {name: drawn[name] for name in METRICS}
     assert (point.confusion, point.n, point.songs) == (score.confusion, 90, 30)
 
 
 def test_draws_made_before_are_the_same_draws() -> None:
     labels, probabilities, songs = clips()
-    draws = operating_points.song_draws(labels, songs, SETTINGS.bootstraps, 0)
+    draws = intervals.song_draws(labels, songs, SETTINGS.bootstraps, 0)
     fresh = operating_point(labels, probabilities, songs, 0.5, SETTINGS)
     assert operating_point(labels, probabilities, songs, 0.5, SETTINGS, draws) == fresh
 
@@ -62,17 +63,11 @@ def test_a_threshold_further_up_calls_fewer_clips_ai_and_doubts_no_less_about_it
 def test_six_hundred_clips_and_a_thousand_draws_answer_within_a_blink() -> None:
     labels, probabilities, songs = clips(600)
     settings = EvaluationConfig(bootstraps=1000)
-    draws = operating_points.song_draws(labels, songs, settings.bootstraps, 0)
+    draws = intervals.song_draws(labels, songs, settings.bootstraps, 0)
     begun = time.process_time()
     operating_point(labels, probabilities, songs, 0.5, settings, draws)
     curves(labels, probabilities)
     assert time.process_time() - begun < 0.2
-
-
-def test_a_share_of_none_or_all_is_inside_its_own_interval() -> None:
-    for n in range(1, 200):
-        assert operating_points.wilson(0, n)[0] == 0
-        assert operating_points.wilson(n, n)[1] == 1
 
 
 # At all of them

@@ -1,12 +1,16 @@
 """What a score, an interval and a comparison promise."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
-from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score, roc_auc_score
 
 from core.errors import DataError
 from core.metrics import operating_points, scores
+from core.metrics.intervals import wilson
+from core.metrics.registry import METRICS
 
 THRESHOLD, DRAWS, CONFIDENCE = 0.5, 400, 0.95
 
@@ -25,21 +29,25 @@ def test_a_score_by_hand_counts_accused_humans_and_missed_ai() -> None:
     result = scores.score([0, 0, 0, 1, 1], [0.1, 0.6, 0.2, 0.9, 0.4], THRESHOLD)
     assert result.n == 5
     assert result.confusion == ((2, 1), (1, 1))
-    assert result.accuracy == pytest.approx(3 / 5)
-    assert (result.precision_human, result.recall_human) == pytest.approx((2 / 3, 2 / 3))
-    assert (result.precision_ai, result.recall_ai) == pytest.approx((1 / 2, 1 / 2))
-    assert result.f1_macro == pytest.approx((2 / 3 + 1 / 2) / 2)
-    assert result.roc_auc == pytest.approx(5 / 6)
+    by_hand = {
+        "accuracy": 3 / 5, "precision_human": 2 / 3, "recall_human": 2 / 3, "precision_ai": 1 / 2, "recall_ai": 1 / 2,
+        "f1_macro": (2 / 3 + 1 / 2) / 2, "mcc": (1 * 2 - 1 * 1) / 6, "roc_auc": 5 / 6,
+    }  # fmt: skip
+    assert {name: result.values[name] for name in by_hand} == pytest.approx(by_hand)
 
 
-def test_a_score_equals_scikit_learn() -> None:
+@pytest.mark.parametrize("threshold", [0.0, 0.37, 0.55, 0.7, operating_points.OUT_OF_REACH])
+def test_a_score_equals_scikit_learn(threshold: float) -> None:
     labels, probabilities, _ = clips(0)
-    result, called = scores.score(labels, probabilities, 0.55), probabilities >= 0.55
+    values, called = scores.score(labels, probabilities, threshold).values, probabilities >= threshold
     for name, function in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
-        assert getattr(result, f"{name}_human") == pytest.approx(function(labels, called, pos_label=0))
-        assert getattr(result, f"{name}_ai") == pytest.approx(function(labels, called, pos_label=1))
-        assert getattr(result, f"{name}_macro") == pytest.approx(function(labels, called, average="macro"))
-    assert result.roc_auc == pytest.approx(roc_auc_score(labels, probabilities))
+        of_class = partial(function, labels, called, zero_division=0)
+        assert values[f"{name}_human"] == of_class(pos_label=0)
+        assert values[f"{name}_ai"] == of_class(pos_label=1)
+        assert values[f"{name}_macro"] == of_class(average="macro")
+    assert values["accuracy"] == accuracy_score(labels, called)
+    assert values["mcc"] == pytest.approx(matthews_corrcoef(labels, called))
+    assert values["roc_auc"] == roc_auc_score(labels, probabilities)
 
 
 def test_a_probability_at_the_threshold_is_called_ai() -> None:
@@ -48,7 +56,7 @@ def test_a_probability_at_the_threshold_is_called_ai() -> None:
 
 def test_a_model_that_never_calls_ai_has_precision_zero_without_a_warning() -> None:
     labels, groups = [0, 1, 0, 1], [1, 2, 3, 4]
-    assert scores.score(labels, [0.1] * 4, THRESHOLD).precision_ai == 0
+    assert scores.score(labels, [0.1] * 4, THRESHOLD).values["precision_ai"] == 0
     intervals = scores.song_bootstrap(labels, [0.1] * 4, groups, THRESHOLD, 20, CONFIDENCE, 0)
     assert intervals["precision_ai"] == (0, 1), "of clips that were never called, nothing is known"
     assert intervals["f1_ai"][0] == 0
@@ -75,22 +83,10 @@ def test_weighting_a_clip_equals_repeating_it() -> None:
     labels, probabilities, _ = clips(1)
     probabilities = probabilities.round(1)  # ties
     times = np.random.default_rng(1).integers(0, 4, (3, len(labels)))
-    weighted = scores._weighted_scores(labels, probabilities, times.astype(float), THRESHOLD)
+    weighted = scores.weighted_scores(labels, probabilities, times.astype(float), THRESHOLD)
     for row, count in enumerate(times):
-        repeated = scores.score(np.repeat(labels, count), np.repeat(probabilities, count), THRESHOLD)
-        for name in scores.INTERVAL_FIELDS:
-            assert weighted[name][row] == pytest.approx(getattr(repeated, name)), name
-
-
-def test_a_draw_takes_whole_songs_and_keeps_each_class_at_its_number_of_songs() -> None:
-    groups = np.array(["a", "a", "b", "c", "c", "c", "d"])
-    labels = np.array([0, 0, 0, 1, 1, 1, 1])
-    draws = operating_points.song_draws(labels, groups, 200, 0)
-    assert np.array_equal(draws[:, 0], draws[:, 1])
-    assert np.array_equal(draws[:, 3], draws[:, 5])
-    assert np.all(draws[:, 0] + draws[:, 2] == 2)
-    assert np.all(draws[:, 3] + draws[:, 6] == 2)
-    assert len(np.unique(draws[:, 0])) == 3
+        repeated = scores.score(np.repeat(labels, count), np.repeat(probabilities, count), THRESHOLD).values
+        assert {name: drawn[row] for name, drawn in weighted.items()} == pytest.approx(repeated)
 
 
 def test_cutting_songs_into_more_clips_does_not_narrow_the_interval() -> None:
@@ -102,16 +98,15 @@ def test_cutting_songs_into_more_clips_does_not_narrow_the_interval() -> None:
 
 
 def test_the_interval_covers_the_true_accuracy_about_as_often_as_it_says() -> None:
-    truth = scores.score(*clips(99, songs=40_000)[:2], THRESHOLD)
-    hits = {"accuracy": 0, "roc_auc": 0}
+    truth = scores.score(*clips(99, songs=40_000)[:2], THRESHOLD).values
+    hits = {"accuracy": 0, "mcc": 0, "roc_auc": 0}
     for seed in range(100):
         labels, probabilities, groups = clips(seed)
         intervals = scores.song_bootstrap(labels, probabilities, groups, THRESHOLD, DRAWS, CONFIDENCE, seed)
         for name in hits:
             low, high = intervals[name]
-            hits[name] += low <= getattr(truth, name) <= high
-    assert 88 <= hits["accuracy"] <= 99
-    assert 88 <= hits["roc_auc"] <= 99
+            hits[name] += low <= truth[name] <= high
+    assert all(88 <= hit <= 99 for hit in hits.values()), hits
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
@@ -224,12 +219,6 @@ def test_an_effect_has_a_word(delta: float, word: str) -> None:
     assert scores.effect_size(delta) == word
 
 
-def test_a_song_counts_once_however_many_clips_it_has() -> None:
-    means, labels = scores.by_song([0.2, 0.4, 0.9, 0.5], [0, 0, 1, 1], ["a", "a", "a", "b"])
-    assert means == pytest.approx([0.3, 0.9, 0.5])
-    assert labels.tolist() == [0, 1, 1]
-
-
 def test_a_song_mean_has_an_interval_as_wide_as_the_songs_allow() -> None:
     values, groups = np.random.default_rng(0).normal(size=50), np.arange(50)
     result = scores.song_mean(values, groups, 2000, CONFIDENCE, 0)
@@ -238,31 +227,12 @@ def test_a_song_mean_has_an_interval_as_wide_as_the_songs_allow() -> None:
     assert (result.low, result.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
 
 
-def test_wilson_gives_the_textbook_interval_and_width_to_a_perfect_score() -> None:
-    assert operating_points.wilson(57, 60) == pytest.approx((0.8630, 0.9829), abs=1e-4)
-    assert operating_points.wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
-    assert operating_points.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
-
-
 def test_a_model_without_an_error_is_given_what_its_songs_allow() -> None:
     labels, groups = np.repeat([0, 1], (30, 20)), np.repeat(np.arange(25), 2)
-    intervals = scores.song_bootstrap(labels, labels, groups, THRESHOLD, 50, CONFIDENCE, 0)
-    assert intervals["recall_human"] == operating_points.wilson(15, 15)
-    assert intervals["recall_ai"] == operating_points.wilson(10, 10)
-    assert intervals["f1_ai"] == pytest.approx(operating_points.wilson(10, 10))
-    assert intervals["accuracy"] == operating_points.wilson(25, 25)
-    assert intervals["recall_macro"][0] == pytest.approx(
-        (operating_points.wilson(15, 15)[0] + operating_points.wilson(10, 10)[0]) / 2
-    )
-    assert all(low < high for name, (low, high) in intervals.items() if name != "roc_auc")
-
-
-def test_an_interval_that_has_width_is_left_as_it_is() -> None:
-    assert operating_points.share_interval([True, False], (0.2, 0.9), ["a", "b"]) == (0.2, 0.9)
-    assert operating_points.share_interval([], (0.0, 0.0), []) == (0.0, 1.0)
-
-
-@pytest.mark.parametrize(("k", "n"), [(0, 0), (3, 2), (-1, 4)])
-def test_wilson_refuses_what_is_no_share(k: int, n: int) -> None:
-    with pytest.raises(DataError, match="is not a share"):
-        operating_points.wilson(k, n)
+    found = scores.song_bootstrap(labels, labels, groups, THRESHOLD, 50, CONFIDENCE, 0)
+    assert found["recall_human"] == wilson(15, 15)
+    assert found["recall_ai"] == wilson(10, 10)
+    assert found["f1_ai"] == pytest.approx(wilson(10, 10))
+    assert found["accuracy"] == wilson(25, 25)
+    assert found["recall_macro"][0] == pytest.approx((wilson(15, 15)[0] + wilson(10, 10)[0]) / 2)
+    assert all(low < high for name, (low, high) in found.items() if name in METRICS)

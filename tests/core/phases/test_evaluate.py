@@ -20,7 +20,7 @@ from core.evaluation.evidence import Evidence, shown
 from core.evaluation.song_rules import scope_of, verdict_results
 from core.evaluation.summary import summary
 from core.evaluation.unheard import leave_out_results
-from core.metrics import operating_points
+from core.metrics import intervals
 from scripts import pipeline as command
 from tests.support.invented_run import SETTINGS
 
@@ -186,7 +186,7 @@ def test_a_new_source_is_judged_by_its_folds_own_validation_threshold(run: Run) 
     assert found is not None
     suno = next(one for one in found["sources"] if one["source"] == "suno")
     assert suno["models"]["cnn"]["recall"] == suno["models"]["cnn"]["auc"] == 1
-    assert suno["models"]["cnn"]["recall_interval"] == operating_points.wilson(40, 40)
+    assert suno["models"]["cnn"]["recall_interval"] == intervals.wilson(40, 40)
     assert suno["n"] == int(((source == "suno") & (role == "held_out")).sum()) == 40
 
 

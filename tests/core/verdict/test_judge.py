@@ -26,11 +26,11 @@ from core.data.places import Place
 from core.errors import ArtifactError, AudioError
 from core.features.front_end import Pictures, pictures
 from core.metrics.calibration import Band
-from core.metrics.scores import log_odds
+from core.metrics.songs import log_odds
 from core.verdict import judge as judging
 from core.verdict.answer import ScopeAnswer
 from core.verdict.judge import MOST_AHEAD, Judge, answer, answers
-from core.verdict.rule import SongRule, judged_scope, limits, read_rule, rule_sentence, voting
+from core.verdict.rule import SongRule, judged_scope, limits, read_rule, rule_sentence
 from core.verdict.run import choose_run, described, run_facts
 from core.verdict.scope import ScopeResult
 from tests.support.hostile_audio import CASES, Case
@@ -272,18 +272,6 @@ def test_nothing_is_called_where_nothing_counts(judge: Judge, tmp_path: Path) ->
     found = judge.judge(write(tmp_path / "a.wav", noise(12)))
     assert (found.counted, found.heard_seconds) == (0, 0.0)
     assert {one.call for one in found.by_detector.values()} == {"out_of_scope"}
-
-
-@pytest.mark.parametrize(
-    ("outside", "votes"),
-    [
-        ([False, True, False], [True, False, True]),
-        ([True, False], [False, True]),
-        ([True, True, False], [False, False, False]),
-    ],
-)
-def test_windows_vote_unless_most_are_out_of_scope(outside: list[bool], votes: list[bool]) -> None:
-    assert voting(outside, 0.5) == votes
 
 
 @pytest.mark.parametrize(

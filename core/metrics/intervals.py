@@ -1,0 +1,68 @@
+"""How sure we are of a figure: songs drawn again, and shares that no draw changes; numpy alone.
+
+Clips of one song resemble each other, so every interval is over songs (`groups`), never over single clips.
+"""
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.config import EvaluationConfig
+from core.errors import DataError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Interval = tuple[float, float]  # low, high
+
+
+def song_index(groups: ArrayLike) -> Ints:
+    """Return the number of each clip's song, counted from 0 in sorted order."""
+    return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1], dtype=np.int64)
+
+
+def song_draws(labels: Ints, groups: NDArray[Any], n: int, seed: int) -> Floats:
+    """Draw songs with replacement, each kind (human, AI, both) on its own: times each clip is drawn (n, clips)."""
+    song = song_index(groups)
+    kind = (np.bincount(song, labels == 0) > 0) + 2 * (np.bincount(song, labels == 1) > 0)
+    rng = np.random.default_rng(seed)
+    times = np.empty((n, len(kind)))
+    for value in np.unique(kind):
+        members = np.flatnonzero(kind == value)
+        times[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=n)
+    return times[:, song]
+
+
+def percentiles(values: Floats, confidence: float) -> Interval:
+    """Return the middle part of the draws that `confidence` asks for."""
+    low, high = np.quantile(values, ((1 - confidence) / 2, (1 + confidence) / 2))
+    return float(low), float(high)
+
+
+def wilson(k: int, n: int, confidence: float = EvaluationConfig.confidence) -> Interval:
+    """Give the score interval of the share k / n (Wilson 1927); unlike a bootstrap's it has width at 0 and at 1."""
+    if not 0 <= k <= n or n == 0:
+        raise DataError(f"{k} of {n}", "is not a share", "Count at least one case and no more hits than cases")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = (k + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * float(np.sqrt(k * (n - k) / n + z**2 / 4))
+    return middle - half if k else 0.0, middle + half if k < n else 1.0  # both ends are exact where rounding is not
+
+
+def share_interval(
+    hits: ArrayLike, drawn: Interval, groups: ArrayLike, confidence: float = EvaluationConfig.confidence
+) -> Interval:
+    """Return a bootstrap interval as it is; one without width as Wilson's over the songs of the clips concerned.
+
+    Parameters
+    ----------
+    hits : whether each of the clips the share is about counts, (clips,); of none, nothing is known.
+    drawn : the bootstrap's interval of the share of hits.
+    groups : song of each of these clips.
+    """
+    if drawn[0] < drawn[1]:
+        return drawn
+    hit = np.asarray(hits, dtype=np.float64)
+    songs = len(np.unique(np.asarray(groups)))
+    return wilson(round(songs * float(hit.mean())), songs, confidence) if songs else (0.0, 1.0)
