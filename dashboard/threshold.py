@@ -1,4 +1,4 @@
-"""The door from the Models page to `core.metrics.operating_points`: which clips, which threshold, what then (SPEC U5).
+"""The door from the Models page to `core.metrics.operating_points`: which clips, which threshold, what then.
 
 Between two neighbouring scores every threshold calls the same clips, so a split has as many different thresholds as
 scores, and one more. The slider goes through these: each step changes a verdict, wherever the scores crowd.
@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,8 +20,8 @@ from core.metrics import intervals, operating_points
 from core.metrics.intervals import Floats, Ints
 from core.metrics.operating_points import OUT_OF_REACH, Curves, OperatingPoint
 from dashboard import address
-from dashboard.reading import clips
-from dashboard.reading.clips import read_clip_table
+from dashboard.reading.clips import clip_table_files, of_split, read_clip_table
+from dashboard.reading.kept import kept
 
 CELLS = {  # by the name an address has for it: label, and what it is called
     "tn": ("human", "human"),
@@ -81,28 +80,29 @@ def read_answers(run: Run, model: str, split: str, threshold: float) -> Answers:
     ------
     ArtifactError, DataError : the run is not evaluated, or the split lacks a class.
     """
-    return _answers(str(run.folder), _stamp(run), model, split, threshold)
+    return _answers(run, model, split, threshold)
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)  # shared, and never written to
-def _answers(folder: str, stamp: tuple[int, ...], model: str, split: str, threshold: float) -> Answers:
-    run = Run(Path(folder))
-    found, settings = clips.of_split(read_clip_table(run), split), run.read_description()[1].evaluation
-    labels = found["label"].map(LABELS.index).to_numpy(np.int64)
-    probabilities, songs = found[f"p_{model}"].to_numpy(np.float64), tuple(found["song"])
+@kept(lambda run, *_: (run.description, *clip_table_files(run)), most=24)
+def _answers(run: Run, model: str, split: str, threshold: float) -> Answers:
+    clips, settings = of_split(read_clip_table(run), split), run.read_description()[1].evaluation
+    labels, songs = clips["label"].map(LABELS.index).to_numpy(np.int64), tuple(clips["song"])
+    probabilities = clips[f"p_{model}"].to_numpy(np.float64)
     curves = operating_points.curves(labels, probabilities)
     scores = np.unique(probabilities).tolist()
     chosen, thresholds = bisect_left(scores, threshold), _plain_thresholds(scores)
     thresholds[chosen] = threshold
     return Answers(
-        settings, _draws(folder, stamp, split, settings.bootstraps, labels, songs), labels, probabilities, songs,
-        tuple(scores), curves, tuple(thresholds), chosen,
-    )  # fmt: skip
+        settings, _draws(run, split), labels, probabilities, songs, tuple(scores), curves, tuple(thresholds), chosen
+    )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)  # the same for all detectors
-def _draws(folder: str, stamp: tuple[int, ...], split: str, n: int, _labels: Ints, _songs: tuple[str, ...]) -> Floats:
-    draws = intervals.song_draws(_labels, np.asarray(_songs), n, 0)
+@kept(lambda run, split: (run.description, *clip_table_files(run)))
+def _draws(run: Run, split: str) -> Floats:
+    """Return the draws of songs, which are the same for all detectors."""
+    clips, settings = of_split(read_clip_table(run), split), run.read_description()[1].evaluation
+    labels = clips["label"].map(LABELS.index).to_numpy(np.int64)
+    draws = intervals.song_draws(labels, clips["song"].to_numpy(str), settings.bootstraps, 0)
     draws.flags.writeable = False
     return draws
 
@@ -112,11 +112,6 @@ def operating_point(found: Answers, threshold: float) -> OperatingPoint:
     return operating_points.operating_point(
         found.labels, found.probabilities, found.songs, threshold, found.settings, found.draws
     )
-
-
-def _stamp(run: Run) -> tuple[int, ...]:
-    files = (run.description, run.clips_table, run.predictions, run.results_file)
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
 
 
 # Thresholds

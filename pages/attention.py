@@ -24,7 +24,7 @@ address.offer("view", {name: name for name in VIEWS})
 hybrid, three_way, transformer, in_words = st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params")
 if hybrid.open:
     with hybrid:
-        view.hybrid(attention, clips, by_fusion["hybrid"], results.confidence)
+        view.hybrid(run, attention, clips, by_fusion["hybrid"], results.confidence)
 if three_way.open:
     with three_way:
         view.three_way(attention, by_fusion["three_way"])

@@ -15,7 +15,7 @@ from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
 from dashboard.drawing.row_charts import chart_html
 from dashboard.reading import attention_maps, clips
-from dashboard.reading.attention import BRANCHES, Attention, Fusion, chosen_path, correlation, disagreeing, effects
+from dashboard.reading.attention import BRANCHES, Attention, Fusion, chosen_path, disagreeing, effects, read_correlation
 from dashboard.reading.attention_maps import METHODS, SCALES, Maps, read_maps
 from dashboard.reading.results import Results
 from dashboard.sentences import literal
@@ -28,7 +28,9 @@ UNDECIDED = {
 # The page's views
 
 
-def hybrid(attention: Attention, every: pd.DataFrame, clips_with_branches: pd.DataFrame, confidence: float) -> None:
+def hybrid(
+    run: Run, attention: Attention, every: pd.DataFrame, clips_with_branches: pd.DataFrame, confidence: float
+) -> None:
     """Show the fusion of two branches: one weight says all, so that weight and effect stand beside each other."""
     fusion, test = attention.fusions["hybrid"], clips.of_split(clips_with_branches, "test")
     _weight_and_effect(fusion, test)
@@ -40,7 +42,7 @@ def hybrid(attention: Attention, every: pd.DataFrame, clips_with_branches: pd.Da
     _removal_table(fusion)
     left, right = st.columns(2, gap="large")
     with left:
-        _effect(fusion, test, confidence)
+        _effect(run, fusion, test, confidence)
     with right:
         _undecided(attention, every, test)
         _against(fusion)
@@ -152,12 +154,12 @@ def _removal_table(fusion: Fusion) -> None:
     )  # fmt: skip
 
 
-def _effect(fusion: Fusion, test: pd.DataFrame, confidence: float) -> None:
+def _effect(run: Run, fusion: Fusion, test: pd.DataFrame, confidence: float) -> None:
     """Show each test clip's weight of a branch against what its removal does; choosing a mark selects its clip."""
     key = fusion.model.key
     branch = _choice("Removed branch", {name: BRANCHES[name].capitalize() for name in fusion.branches}, "removed")
     st.markdown(f"**Weight against effect, {BRANCHES[branch]}** · {len(test):,} test clips")
-    said = words.correlated(correlation(test, branch, confidence), branch, confidence)
+    said = words.correlated(read_correlation(run, key, branch), branch, confidence)
     _selectable(figures.effect_chart(test, branch), f"effect-{key}-{branch}", test, said)
     st.caption(
         f"{said} Below 0: without the {BRANCHES[branch]} the clip sounds more human to the {fusion.model.name}; "

@@ -7,9 +7,9 @@ import pandas as pd
 from core import palette
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
-from dashboard.reading.attention import BRANCHES, OTHERS, Against, Attention, Correlation, Fusion
+from dashboard.reading.attention import BRANCHES, OTHERS, Attention, Correlation, Fusion
 from dashboard.reading.attention_maps import SECOND, Maps, MeanMaps, Stretch
-from dashboard.reading.results import Measurement, UsedEncoder
+from dashboard.reading.results import DetectorDifference, Measurement, UsedEncoder
 from dashboard.sentences import counted, percent, percents
 
 CLASSES = {"human": "human", "ai": "AI"}  # in the middle of a sentence
@@ -109,8 +109,9 @@ def against_rows(fusion: Fusion) -> list[dict[str, str]]:
     ]
 
 
-def _difference(less: Against) -> str:
-    return f"{less.value:+.3f} [{less.low:+.3f},{NBSP}{less.high:+.3f}], p{NBSP}={NBSP}{less.p_value:.2g}"
+def _difference(difference: DetectorDifference) -> str:
+    less = difference.value
+    return f"{less.value:+.3f} [{less.low:+.3f},{NBSP}{less.high:+.3f}], p{NBSP}={NBSP}{difference.p_value:.2g}"
 
 
 def right_about(undecided: pd.DataFrame, test: pd.DataFrame) -> str:

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core import storage
 from core.artifacts import Run
 from core.config import Config
 from core.features.fine_axes import LINE_COUNT, line_frequencies
@@ -58,7 +57,7 @@ def artefacts(run: Run, clip: pd.Series) -> None:
     row, config = int(clip["row"]), run.read_description()[1]
     moved = clips.array(run, run.artefact_contributions, row, "explain").astype(np.float32)
     measured = clips.array(run, run.fine_spectrum, row, "prepare")[:LINE_COUNT]
-    reference = storage.read_npy(run.artefact_reference, run.remedy("explain"))[:LINE_COUNT]
+    reference = clips.artefact_reference(run)[:LINE_COUNT]
     lines, grain = moved[:LINE_COUNT], moved[LINE_COUNT:]
     strongest = np.argsort(-np.abs(lines), kind="stable")[:STRONGEST]
     said = (

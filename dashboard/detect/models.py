@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from core import storage
 from core.artifacts import DETECTORS, Run
 from core.audio import upload
 from core.audio.clips import fit
@@ -26,6 +25,8 @@ from dashboard.detect import session, song
 from dashboard.detect.session import Given
 from dashboard.detect.song import Portrait
 from dashboard.reading import runs, sound
+from dashboard.reading.clips import artefact_reference
+from dashboard.reading.results import results_json
 from dashboard.reading.sound import Sound
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def check(run: Run) -> None:
     ArtifactError : it is not evaluated yet, or was before there was a rule for songs.
     """
     runs.results(run)
-    if "verdict" not in run.read_results():
+    if "verdict" not in results_json(run):
         problem = "made by another version: it holds no rule for whole songs"
         raise ArtifactError(run.results_file, problem, run.remedy("evaluate"))
     if not run.scope.exists():
@@ -210,7 +211,7 @@ def _artefacts(run: Run, judge: "Judge", fine: Array) -> "ArtefactView | None":
     model = judge.detector.models["fine_spectrum"]
     if not run.artefact_reference.exists() or not isinstance(model, FineSpectrumClassifier):
         return None
-    reference = storage.read_npy(run.artefact_reference, run.remedy("explain"))
+    reference = artefact_reference(run)
     if reference.shape != (SIZE,):
         raise ArtifactError(run.artefact_reference, "damaged", run.remedy("explain"))
     return artefact_view(model, fine, np.asarray(reference), judge.config.audio.sample_rate)

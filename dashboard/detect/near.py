@@ -9,6 +9,7 @@ from core.artifacts import LABELS, Run
 from core.storage import Array
 from dashboard.reading import embeddings
 from dashboard.reading.embeddings import read_map
+from dashboard.reading.runs import clips_by_path
 
 K = 5
 EMBEDDING = "ae"
@@ -27,7 +28,7 @@ def clips_of(run: Run) -> pd.DataFrame:
 
     Unlike `read_clip_table` it takes nothing that the run that ships with the project does without.
     """
-    rows = [(clip.row, clip.path, LABELS[clip.label], clip.source, clip.split) for clip in run.read_clips()]
+    rows = [(clip.row, clip.path, LABELS[clip.label], clip.source, clip.split) for clip in clips_by_path(run).values()]
     return pd.DataFrame(rows, columns=["row", "path", "label", "source", "split"])
 
 

@@ -11,9 +11,10 @@ from dashboard.clip import view as clip_view
 from dashboard.clip.filter import ClipFilter, shown
 from dashboard.drawing import theme
 from dashboard.map import choice, figures, words
-from dashboard.reading import embeddings, runs
+from dashboard.reading import embeddings
 from dashboard.reading.clips import of_split
 from dashboard.reading.embeddings import MOST_NEIGHBOURS, NEIGHBOURS, TITLES, EmbeddingMap
+from dashboard.reading.kept import stamp
 from dashboard.reading.results import Model, Results
 
 AMONG = {"train": "Training", "val": "Validation", "test": "Test", "all": "All"}
@@ -62,7 +63,7 @@ def the_map(asked: MapView) -> None:
     key = choice.view_key(run, asked.map.made, (asked.embedding, asked.colour, model.key, asked.filter))
     marked = choice.marked(key, points)
     figure = choice.kept(
-        (key, tuple(marked), runs.stamp(run.results_file), runs.stamp(run.predictions)),
+        (key, tuple(marked), stamp(run.results_file), stamp(run.predictions)),
         lambda: figures.map_figure(points, asked.colour, model.key, model.name, marked),
     )
     st.header(f"{TITLES[asked.embedding]}, by {choice.COLOURS[asked.colour].lower()}", anchor=False)

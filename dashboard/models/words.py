@@ -9,8 +9,8 @@ from core.metrics.operating_points import OperatingPoint
 from core.metrics.registry import METRICS
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
-from dashboard.reading.detectors import Calibration, ModelResults, Pair, PairedDifference
-from dashboard.reading.results import Measurement, Results
+from dashboard.reading.detectors import Calibration, ModelResults, Pair
+from dashboard.reading.results import DetectorDifference, Measurement, Results
 from dashboard.sentences import counted, decimals, percent, span
 from dashboard.threshold import CELLS, shown
 
@@ -148,7 +148,7 @@ def pair_rows(pairs: Sequence[Pair], names: Mapping[str, str]) -> list[dict[str,
     ]
 
 
-def signed(found: PairedDifference) -> str:
+def signed(found: DetectorDifference) -> str:
     """Return a difference with its interval: `+0.074 [+0.013, +0.157]`."""
     value = found.value
     return f"{value.value:+.3f} [{value.low:+.3f},{NBSP}{value.high:+.3f}]"

@@ -10,4 +10,5 @@ clips           one row per clip, with every detector's probability
 embeddings      `EmbeddingMap`: the map, and neighbours in the original space
 sound           `original`, `reconstruction`: what can be heard of a clip
 annotations     tags and notes in SQLite
+kept            `kept`: what was read stays read until its files change
 """

@@ -1,4 +1,4 @@
-"""How the fusions weigh their branches, and what removing one does: over the test clips and clip by clip (SPEC U7).
+"""How the fusions weigh their branches, and what removing one does: over the test clips and clip by clip.
 
 Figures over all test clips come from results.json; per clip, the scores with a branch removed come from the fusion's
 own arrays, which must be those the evaluation looked at.
@@ -6,19 +6,18 @@ own arrays, which must be those the evaluation looked at.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from core import storage
 from core.artifacts import LABELS, SPLITS, Run
 from core.errors import ArtifactError
 from dashboard.reading import runs
-from dashboard.reading.results import Measurement, Model, number, text
+from dashboard.reading.clips import clip_table_files, of_split, read_clip_table
+from dashboard.reading.kept import kept
+from dashboard.reading.results import DetectorDifference, Measurement, Model, difference, number, read_part, text
 
 BRANCHES = {"autoencoder": "autoencoder", "transformer": "transformer", "fine_spectrum": "fine spectrum"}
 FUSIONS = {"hybrid": ("autoencoder", "transformer"), "three_way": ("autoencoder", "transformer", "fine_spectrum")}
@@ -49,16 +48,6 @@ class Removal:
 
 
 @dataclass(frozen=True)
-class Against:
-    """A fusion's figure less another detector's on the same test clips, with its interval over songs."""
-
-    value: float
-    low: float
-    high: float
-    p_value: float
-
-
-@dataclass(frozen=True)
 class Fusion:
     """One fusion: its branches' weights per class, what it does without each, and what it gains over others."""
 
@@ -66,7 +55,7 @@ class Fusion:
     branches: tuple[str, ...]
     weights: Mapping[str, Mapping[str, Weight]]  # by branch, then label
     removals: Mapping[str, Removal]  # by branch
-    against: Mapping[str, Mapping[str, Against]]  # by detector, then figure: `roc_auc`, `accuracy`
+    against: Mapping[str, Mapping[str, DetectorDifference]]  # by detector, then figure: `roc_auc`, `accuracy`
 
 
 @dataclass(frozen=True)
@@ -91,6 +80,7 @@ class Correlation:
 # What the evaluation says
 
 
+@kept(lambda run: (run.results_file, run.description))
 def read_attention(run: Run) -> Attention:
     """Return what results.json says about attention.
 
@@ -98,41 +88,37 @@ def read_attention(run: Run) -> Attention:
     ------
     ArtifactError : it is damaged, or of another version.
     """
-    runs.results(run)  # says what is missing
-    return _read(run.folder, runs.stamp(run.results_file))
+    models = {model.key: model for model in runs.results(run).models}  # says what is missing
+    return read_part(run, lambda value: parse(value, models))
 
 
-@lru_cache(maxsize=4)
-def _read(folder: Path, changed: runs.Stamp) -> Attention:
-    run = Run(folder)
-    value = run.read_results()
-    try:
-        found, three = value["attention"], value["three_way"]
-        parts = {"hybrid": found | {"against": {"concatenation": found["against_concatenation"]}}, "three_way": three}
-        models = {model.key: model for model in runs.results(run).models}
-        return Attention(
-            fusions={key: _fusion(parts[key], models[key], names) for key, names in FUSIONS.items()},
-            undecided=tuple(text(path) for path in found["undecided"]),
-            within=number(found["undecided_within"]),
-            sentences=tuple(text(sentence) for sentence in found["sentences"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
+def parse(value: Mapping[str, Any], models: Mapping[str, Model]) -> Attention:
+    """Return what results.json says about attention; `models` are those of the run, by detector.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError : something is missing or is not what it should be.
+    """
+    hybrid = value["attention"]
+    against = {"concatenation": hybrid["against_concatenation"]}
+    fusions = {"hybrid": hybrid | {"against": against}, "three_way": value["three_way"]}
+    return Attention(
+        fusions={key: _fusion(fusions[key], models[key], names) for key, names in FUSIONS.items()},
+        undecided=tuple(text(path) for path in hybrid["undecided"]),
+        within=number(hybrid["undecided_within"]),
+        sentences=tuple(text(sentence) for sentence in hybrid["sentences"]),
+    )
 
 
 def _fusion(value: Mapping[str, Any], model: Model, branches: tuple[str, ...]) -> Fusion:
     weights = {name: {label: _weight(value["mean_weights"][name][label]) for label in LABELS} for name in branches}
     removals = {name: _removal(value["without"][name]) for name in branches}
     against = {
-        other: {figure: _against(found[figure]) for figure in ("roc_auc", "accuracy")}
+        other: {figure: difference(found[figure]) for figure in ("roc_auc", "accuracy")}
         for other, found in value["against"].items()
         if other in OTHERS
     }
     return Fusion(model, branches, weights, removals, against)
-
-
-def _against(value: Mapping[str, Any]) -> Against:
-    return Against(*(number(value[name]) for name in ("value", "low", "high", "p_value")))
 
 
 def _weight(value: Mapping[str, Any]) -> Weight:
@@ -169,19 +155,17 @@ def with_branches(run: Run, clips: pd.DataFrame, fusion: str) -> pd.DataFrame:
     ------
     ArtifactError : the arrays are missing, damaged, or of another training than the evaluation.
     """
-    stamp = run.fusion.stat().st_mtime_ns if run.fusion.exists() else 0
-    found = clips.copy()
-    scores = _columns(str(run.folder), stamp, fusion)
+    table, scores = clips.copy(), _branch_scores(run, fusion)
     if len(scores) != len(clips) or not np.allclose(scores["p"], clips[f"p_{fusion}"], atol=SAME):
         raise ArtifactError(run.fusion, "not what the evaluation looked at", run.remedy("evaluate"))
     for name in scores.columns.drop("p"):
-        found[name] = scores[name].to_numpy()
-    return found
+        table[name] = scores[name].to_numpy()
+    return table
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _columns(folder: str, stamp: int, fusion: str) -> pd.DataFrame:
-    run, branches = Run(Path(folder)), FUSIONS[fusion]
+@kept(lambda run, fusion: (run.fusion,), most=8)
+def _branch_scores(run: Run, fusion: str) -> pd.DataFrame:
+    branches = FUSIONS[fusion]
     names = {"p": "probability", "weights": "weights"} | {f"p_without_{name}": f"without_{name}" for name in branches}
     wanted = {column: f"{fusion}_{name}" for column, name in names.items()}
     arrays = _joined(run, wanted)
@@ -213,8 +197,7 @@ def _joined(run: Run, wanted: Mapping[str, str]) -> dict[str, storage.Array]:
 def log_odds(scores: storage.Array) -> storage.Array:
     """Return scores as log-odds of AI, those of 0 and 1 cut to the finite ones of `CERTAIN`."""
     cut = np.clip(scores, CERTAIN, 1 - CERTAIN)
-    found: storage.Array = np.log(cut / (1 - cut))
-    return found
+    return np.asarray(np.log(cut / (1 - cut)))
 
 
 def shown_row(chosen: str, clips: pd.DataFrame) -> tuple[int, str]:
@@ -253,24 +236,24 @@ def effects(test: pd.DataFrame, branches: Sequence[str]) -> dict[str, dict[str, 
     }
 
 
+@kept(lambda run, fusion, branch: (run.fusion, *clip_table_files(run)), most=16)
+def read_correlation(run: Run, fusion: str, branch: str) -> Correlation:
+    """Return the correlation of a fusion's branch on the test clips; see `correlation`."""
+    test = of_split(with_branches(run, read_clip_table(run), fusion), "test")
+    return correlation(test, branch, runs.results(run).confidence)
+
+
 def correlation(test: pd.DataFrame, branch: str, confidence: float) -> Correlation:
     """Return the rank correlation of a branch's weight with how far its removal moves the log-odds, either way."""
-    columns = (test[f"weight_{branch}"].to_numpy(), test[f"change_{branch}"].abs().to_numpy())
-    _, song = np.unique(test["song"].to_numpy(), return_inverse=True)  # numbers: an array of texts is never found again
-    return _correlation(columns[0], columns[1], song, confidence)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _correlation(weights: storage.Array, moved: storage.Array, song: storage.Array, confidence: float) -> Correlation:
-    """Draw songs, never clips: those of one song resemble each other. `song`: a number per clip."""
-    rho, rng = spearman(weights, moved), np.random.default_rng(0)
-    rows = [np.flatnonzero(song == number) for number in range(song.max() + 1)]
-    drawn = []
-    for _ in range(DRAWS):
+    weights, moved = test[f"weight_{branch}"].to_numpy(), test[f"change_{branch}"].abs().to_numpy()
+    names, song = np.unique(test["song"].to_numpy(), return_inverse=True)
+    rows = [np.flatnonzero(song == number) for number in range(len(names))]
+    rng, draws = np.random.default_rng(0), []
+    for _ in range(DRAWS):  # of songs, never of clips: those of one song resemble each other
         chosen = np.concatenate([rows[number] for number in rng.integers(0, len(rows), len(rows))])
-        drawn.append(spearman(weights[chosen], moved[chosen]))
-    low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Correlation(Measurement(rho, float(low), float(high)), len(weights), len(rows))
+        draws.append(spearman(weights[chosen], moved[chosen]))
+    low, high = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Correlation(Measurement(spearman(weights, moved), float(low), float(high)), len(weights), len(rows))
 
 
 def spearman(a: storage.Array, b: storage.Array) -> float:
@@ -284,5 +267,4 @@ def spearman(a: storage.Array, b: storage.Array) -> float:
 def _ranks(values: storage.Array) -> storage.Array:
     """Return ranks, equal values sharing the mean of theirs."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    found: storage.Array = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return found
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places])

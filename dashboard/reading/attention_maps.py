@@ -5,16 +5,15 @@ A map gives each patch of the spectrogram its share of the attention. Shares are
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from core import storage
 from core.artifacts import Run
 from core.errors import ArtifactError
 from core.storage import Array
+from dashboard.reading.kept import kept
 
 METHODS = {"rollout": "All layers (rollout)", "last_layer": "Last layer"}
 SCALES = {"clip": "This clip", "common": "All clips"}
@@ -64,6 +63,7 @@ class Stretch:
     even: float  # what it would have got from an encoder that looks everywhere alike
 
 
+@kept(lambda run, method: (run.attention_maps,))
 def read_maps(run: Run, method: str) -> Maps | None:
     """Return the maps of a method, or None when they have not been made.
 
@@ -73,12 +73,6 @@ def read_maps(run: Run, method: str) -> Maps | None:
     """
     if not run.attention_maps.exists():
         return None
-    return _read(str(run.folder), run.attention_maps.stat().st_mtime_ns, method)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _read(folder: str, stamp: int, method: str) -> Maps:
-    run = Run(Path(folder))
     remedy = run.remedy("explain")
     arrays = storage.read_npz(run.attention_maps, ("rows", method, "patch_seconds", "patch_hertz"), remedy)
     rows, shares = arrays["rows"], arrays[method]

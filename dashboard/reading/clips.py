@@ -1,4 +1,4 @@
-"""One row per clip with everything the evaluation said about it: what tables, maps and lists are cut from (SPEC U).
+"""One row per clip with everything the evaluation said about it: what tables, maps and lists are cut from.
 
 All of it comes from one evaluation: probabilities and fusion weights from its own tables, thresholds from results.json.
 """
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from core import storage
 from core.artifacts import CLIP_COLUMNS, DETECTORS, LABELS, Run
 from core.errors import ArtifactError, printable
 from dashboard.reading import runs
+from dashboard.reading.kept import kept
 from dashboard.reading.results import Model
 
 FACTS = ("song", "source", "split", "native_rate", "seconds", "format", "warnings")
@@ -29,39 +29,40 @@ def read_clip_table(run: Run) -> pd.DataFrame:
     ------
     ArtifactError : the run is not evaluated, or its tables are damaged or of different evaluations.
     """
-    thresholds = {model.key: model.threshold for model in runs.results(run).models}
-    files = (run.clips_table, run.predictions, run.attention_weights, run.ae_losses)
-    stamps = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
-    return _table(str(run.folder), stamps, tuple(thresholds.items()))
+    return _clip_table(run).copy(deep=False)  # whoever writes to it copies what it writes to
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _table(folder: str, stamps: tuple[int, ...], thresholds: tuple[tuple[str, float], ...]) -> pd.DataFrame:
-    run = Run(Path(folder))
-    found = _clips(run)
+def clip_table_files(run: Run) -> tuple[Path, ...]:
+    """Return the files that `read_clip_table` reads."""
+    return run.clips_table, run.predictions, run.attention_weights, run.ae_losses, run.results_file
+
+
+@kept(clip_table_files)
+def _clip_table(run: Run) -> pd.DataFrame:
+    models, table = runs.results(run).models, _clips(run)
     try:
-        for name, probability in _probabilities(run, found["path"]).items():
-            found[f"p_{name}"] = probability
-        for name, threshold in thresholds:
-            called = found[f"p_{name}"].ge(threshold)
-            found[f"call_{name}"] = called.map({False: LABELS[0], True: LABELS[1]})
-            found[f"right_{name}"] = found[f"call_{name}"].eq(found["label"])
-        weights = _read(run, run.attention_weights).set_index("path").loc[found["path"]]
+        for name, probability in _probabilities(run, table["path"]).items():
+            table[f"p_{name}"] = probability
+        for model in models:
+            called = table[f"p_{model.key}"].ge(model.threshold)
+            table[f"call_{model.key}"] = called.map({False: LABELS[0], True: LABELS[1]})
+            table[f"right_{model.key}"] = table[f"call_{model.key}"].eq(table["label"])
+        weights = _read(run, run.attention_weights).set_index("path").loc[table["path"]]
         for branch in ("autoencoder", "transformer"):
-            found[f"weight_{branch}"] = weights[branch].to_numpy(float)
+            table[f"weight_{branch}"] = weights[branch].to_numpy(float)
     except (KeyError, ValueError, TypeError) as error:
         raise ArtifactError(
             run.predictions, "damaged, or of another evaluation than the rest", run.remedy("evaluate")
         ) from error
-    found["reconstruction_error"] = run.read_splits(run.ae_losses, "autoencoder")
-    return found
+    table["reconstruction_error"] = run.read_splits(run.ae_losses, "autoencoder")
+    return table
 
 
 def _clips(run: Run) -> pd.DataFrame:
-    rows = run.read_clips()
-    found = pd.DataFrame([[getattr(row, name) for name in CLIP_COLUMNS] for row in rows], columns=list(CLIP_COLUMNS))
-    found["label"] = found["label"].map(dict(enumerate(LABELS)))
-    return found.rename(columns={"group": "song"})[["row", "path", "label", *FACTS]]
+    rows = [[getattr(clip, name) for name in CLIP_COLUMNS] for clip in runs.clips_by_path(run).values()]
+    table = pd.DataFrame(rows, columns=list(CLIP_COLUMNS))
+    table["label"] = table["label"].map(dict(enumerate(LABELS)))
+    return table.rename(columns={"group": "song"})[["row", "path", "label", *FACTS]]
 
 
 def _probabilities(run: Run, paths: pd.Series) -> pd.DataFrame:
@@ -103,5 +104,9 @@ def array(run: Run, path: Path, row: int, phase: str) -> storage.Array:
     values = storage.read_npy(path, run.remedy(phase))
     if not 0 <= row < len(values):
         raise ArtifactError(path, "it does not hold the clips of clips.csv", run.remedy(phase))
-    found: storage.Array = values[row]
-    return found
+    return np.asarray(values[row])
+
+
+def artefact_reference(run: Run) -> storage.Array:
+    """Return the fine spectrum of the mean human training clip, (values,)."""
+    return storage.read_npy(run.artefact_reference, run.remedy("explain"))

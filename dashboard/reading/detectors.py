@@ -1,4 +1,4 @@
-"""What the evaluation wrote about each detector beyond the headline, as typed values that are checked when read (U5).
+"""What the evaluation wrote about each detector beyond the headline, as typed values that are checked when read.
 
 Nothing here computes a figure that the evaluation has not written.
 """
@@ -11,7 +11,8 @@ import pandas as pd
 
 from core.artifacts import DETECTORS, Run
 from core.errors import ArtifactError, printable
-from dashboard.reading.results import Measurement, count, estimate, number
+from dashboard.reading.kept import kept
+from dashboard.reading.results import DetectorDifference, Measurement, count, difference, estimate, number, read_part
 
 SPLITS = ("test", "val")
 CURVES = {"train_loss": "loss", "val_loss": "loss", "train_accuracy": "accuracy", "val_accuracy": "accuracy"}
@@ -31,14 +32,6 @@ TRAININGS = {
 
 
 @dataclass(frozen=True)
-class PairedDifference:
-    """First detector minus second on the same clips, and how often chance alone would do as much."""
-
-    value: Measurement
-    p_value: float  # two-sided
-
-
-@dataclass(frozen=True)
 class Pair:
     """Two detectors compared on the same test clips."""
 
@@ -46,8 +39,8 @@ class Pair:
     second: str
     n: int
     songs: int
-    area: PairedDifference
-    accuracy: PairedDifference
+    area: DetectorDifference
+    accuracy: DetectorDifference
 
     def seen_from(self, key: str) -> "Pair":
         """Return the pair with `key` as the first."""
@@ -119,6 +112,7 @@ class ModelResults:
         return [pair.seen_from(key) for pair in self.pairs if key in (pair.first, pair.second)]
 
 
+@kept(lambda run: (run.results_file,))
 def read_detectors(run: Run) -> ModelResults:
     """Read what a run's results say of each detector.
 
@@ -126,10 +120,7 @@ def read_detectors(run: Run) -> ModelResults:
     ------
     ArtifactError : the results are damaged.
     """
-    try:
-        return parse(run.read_results())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
+    return read_part(run, parse)
 
 
 def parse(value: Mapping[str, Any]) -> ModelResults:
@@ -190,16 +181,12 @@ def _pair(first: str, second: str, value: Mapping[str, Any]) -> Pair:
     if not {first, second} <= set(DETECTORS):
         raise ValueError(f"{first}, {second}")
     sizes = count(value["n"]), count(value["songs"])
-    return Pair(first, second, *sizes, *(_difference(value[name]) for name in ("roc_auc", "accuracy")))
+    return Pair(first, second, *sizes, *(difference(value[name]) for name in ("roc_auc", "accuracy")))
 
 
-def _difference(value: Mapping[str, Any]) -> PairedDifference:
-    return PairedDifference(estimate(value["value"], (value["low"], value["high"])), number(value["p_value"]))
-
-
-def _turned(found: PairedDifference) -> PairedDifference:
+def _turned(found: DetectorDifference) -> DetectorDifference:
     value = found.value
-    return PairedDifference(Measurement(-value.value, -value.high, -value.low), found.p_value)
+    return DetectorDifference(Measurement(-value.value, -value.high, -value.low), found.p_value)
 
 
 # Training

@@ -1,4 +1,4 @@
-"""The map: where t-SNE puts the clips, and what is near them in the original space (SPEC U4)."""
+"""The map: where t-SNE puts the clips, and what is near them in the original space."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from core import storage
 from core.artifacts import LABELS, Run
 from core.errors import ArtifactError
+from dashboard.reading.kept import kept, stamp
+from dashboard.reading.runs import clips_by_path
 
 TITLES = {
     "hybrid": "Hybrid",
@@ -56,21 +57,21 @@ def read_map(run: Run, n: int) -> EmbeddingMap:
     ------
     ArtifactError : it is not made yet, damaged, or of other clips.
     """
-    found = _read(str(run.folder), _stamp(run.map))
-    finite = all(np.isfinite(points).all() for points in found.positions.values())
-    fits = all(points.shape == (len(found.rows), 2) for points in found.positions.values())
-    inside = len(found.rows) and found.rows.min() >= 0 and found.rows.max() < n
-    if not (found.positions and finite and fits and inside):
+    embedding_map = _map(run)
+    rows, positions = embedding_map.rows, embedding_map.positions
+    finite = all(np.isfinite(points).all() for points in positions.values())
+    fits = all(points.shape == (len(rows), 2) for points in positions.values())
+    inside = len(rows) and rows.min() >= 0 and rows.max() < n
+    if not (positions and finite and fits and inside):
         raise ArtifactError(run.map, "damaged, or of other clips than clips.csv", run.remedy("explain"))
-    return found
+    return embedding_map
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _read(folder: str, changed: int) -> EmbeddingMap:
-    run = Run(Path(folder))
-    names = _embeddings(run)
+@kept(lambda run: (run.map, run.transformer_note))
+def _map(run: Run) -> EmbeddingMap:
+    names, (made, _) = _embeddings(run), stamp(run.map)
     arrays = storage.read_npz(run.map, ["rows", "perplexity", *names], run.remedy("explain"))
-    return EmbeddingMap(arrays["rows"], {name: arrays[name] for name in names}, float(arrays["perplexity"]), changed)
+    return EmbeddingMap(arrays["rows"], {name: arrays[name] for name in names}, float(arrays["perplexity"]), made)
 
 
 def _embeddings(run: Run) -> list[str]:
@@ -79,16 +80,13 @@ def _embeddings(run: Run) -> list[str]:
     return [name for name in TITLES if not name.startswith("transformer_") or name[12:] in modes]
 
 
+@kept(lambda run: (run.transformer_note,))
 def _transformer(run: Run) -> dict[str, Any]:
     """Return what the transformer phase says of itself."""
     note = storage.read_json(run.transformer_note, run.remedy("transformer"))
     if not (isinstance(note, dict) and isinstance(note.get("modes"), list) and "mode" in note):
         raise ArtifactError(run.transformer_note, "damaged", run.remedy("transformer"))
     return note
-
-
-def _stamp(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def directions(run: Run, embedding: str, n: int) -> storage.Array:
@@ -98,16 +96,15 @@ def directions(run: Run, embedding: str, n: int) -> storage.Array:
     ------
     ArtifactError : it is not made yet, damaged, or of other clips.
     """
-    path, phase, _ = _origin(run, embedding)
-    found = _directions(str(run.folder), embedding, _stamp(path))
-    if len(found) != n:
+    unit = _directions(run, embedding)
+    if len(unit) != n:
+        path, phase, _ = _origin(run, embedding)
         raise ArtifactError(path, "it does not hold the clips of clips.csv", run.remedy(phase))
-    return found
+    return unit
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _directions(folder: str, embedding: str, changed: int) -> storage.Array:
-    run = Run(Path(folder))
+@kept(lambda run, embedding: (_origin(run, embedding)[0],), most=8)
+def _directions(run: Run, embedding: str) -> storage.Array:
     values = run.read_splits(*_origin(run, embedding)).astype(np.float32)
     values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     values.setflags(write=False)  # one array for every reader
@@ -125,10 +122,10 @@ def _origin(run: Run, embedding: str) -> tuple[Path, str, str]:
     return run.fusion, "hybrid", f"{embedding}_fused_"
 
 
-def placed(clips: pd.DataFrame, found: EmbeddingMap, embedding: str) -> pd.DataFrame:
+def placed(clips: pd.DataFrame, embedding_map: EmbeddingMap, embedding: str) -> pd.DataFrame:
     """Return the clips that are on the map, with `x` and `y`; row numbers kept."""
-    shown = clips.loc[found.rows].copy()
-    shown["x"], shown["y"] = found.positions[embedding].T.astype(float)
+    shown = clips.loc[embedding_map.rows].copy()
+    shown["x"], shown["y"] = embedding_map.positions[embedding].T.astype(float)
     return shown
 
 
@@ -155,19 +152,18 @@ def near_clips(
 
 def agreement(run: Run, embedding: str, shown: pd.DataFrame, n: int, k: int = 10) -> Agreement | None:
     """Count, among the shown clips, how often near ones are of one class (`class_agreement`)."""
-    unit = directions(run, embedding, n)
-    names = tuple(name for name in LABELS if name in set(shown["label"]))
-    codes = (shown["label"].map(names.index).to_numpy(int), pd.factorize(shown["song"])[0])
-    stamp = (str(run.folder), embedding, _stamp(_origin(run, embedding)[0]))
-    return _agreement(stamp, shown.index.to_numpy(), *codes, names, k, unit)
+    directions(run, embedding, n)  # says what is wrong with them
+    return _agreement(run, embedding, tuple(shown.index), k)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _agreement(
-    stamp: tuple[str, str, int], rows: storage.Array, labels: storage.Array, songs: storage.Array,
-    names: tuple[str, ...], k: int, _unit: storage.Array,
-) -> Agreement | None:  # fmt: skip
-    return class_agreement(_unit[rows], labels, songs, names, k)
+@kept(lambda run, embedding, rows, k: (_origin(run, embedding)[0], run.clips_table), most=64)
+def _agreement(run: Run, embedding: str, rows: tuple[int, ...], k: int) -> Agreement | None:
+    clips = list(clips_by_path(run).values())
+    label_codes, song_names = [clips[row].label for row in rows], [clips[row].group for row in rows]
+    codes, labels = np.unique(label_codes, return_inverse=True)
+    _, songs = np.unique(np.array(song_names, dtype=object), return_inverse=True)
+    names = [LABELS[code] for code in codes]
+    return class_agreement(_directions(run, embedding)[list(rows)], labels, songs, names, k)
 
 
 def class_agreement(

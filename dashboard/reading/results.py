@@ -1,14 +1,19 @@
-"""A run's results as typed values, checked when they are read. Arrays and files stay outside.
+"""results.json: read once for all who want a part of it, and its main part as typed values, checked when they are read.
 
-Nothing here computes a figure that the evaluation has not written (SPEC E6); shares become counts and complements.
+Nothing here computes a figure that the evaluation has not written; shares become counts and complements.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from core.artifacts import DETECTORS, LABELS, SPLITS
+from core.artifacts import DETECTORS, LABELS, ROOT, SPLITS, Run
+from core.errors import ArtifactError
+from dashboard.reading.kept import kept
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,14 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class DetectorDifference:
+    """First detector minus second on the same clips, and how often chance alone would do as much."""
+
+    value: Measurement
+    p_value: float  # two-sided
+
+
+@dataclass(frozen=True)
 class UsedEncoder:
     """What made the transformer embeddings. `reason`: why it is not what was asked for, if it is not."""
 
@@ -124,6 +137,36 @@ class Results:
     def sources_in(self, label: str, split: str = "") -> list[str]:
         """Return the sources of a class, in one split or in any."""
         return sorted({cell.source for cell in self.cells if cell.label == label and split in ("", cell.split)})
+
+
+@kept(lambda run: (run.results_file,))
+def results_json(run: Run) -> Mapping[str, Any]:
+    """Return what results.json holds, for all who read a part of it.
+
+    Raises
+    ------
+    ArtifactError : it is missing, damaged, or of another version.
+    """
+    return run.read_results()
+
+
+def read_part(run: Run, parse: Callable[[Mapping[str, Any]], T]) -> T:
+    """Return what a parser makes of results.json.
+
+    Raises
+    ------
+    ArtifactError : it is missing or of another version, or the parser's part of it is damaged.
+    """
+    try:
+        return parse(results_json(run))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"damaged ({error!r})"
+        raise ArtifactError(shown_path(run.results_file), problem, run.remedy("evaluate")) from error
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as a user of this project would type it."""
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
 
 
 def parse(value: Mapping[str, Any], seconds: float) -> Results:
@@ -179,6 +222,11 @@ def estimate(value: object, interval: tuple[object, object]) -> Measurement:
     """Return a number with its interval, or raise ValueError or TypeError."""
     low, high = interval
     return Measurement(number(value), number(low), number(high))
+
+
+def difference(value: Mapping[str, Any]) -> DetectorDifference:
+    """Return two detectors' difference, or raise KeyError, TypeError or ValueError."""
+    return DetectorDifference(estimate(value["value"], (value["low"], value["high"])), number(value["p_value"]))
 
 
 def _comparison(value: Mapping[str, Any]) -> Comparison:

@@ -1,18 +1,15 @@
-"""What a run was asked beyond the test split, as typed values that are checked when read (SPEC Q1, Q4-Q6).
+"""What a run was asked beyond the test split, as typed values that are checked when read.
 
 A part is None where the run did not make it. Nothing here computes a figure that the evaluation has not written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from core.artifacts import DETECTORS, LABELS, Run
-from core.errors import ArtifactError
-from dashboard.reading import runs
-from dashboard.reading.results import Measurement, count, estimate, number, text
+from dashboard.reading.kept import kept
+from dashboard.reading.results import Measurement, count, estimate, number, read_part, text
 
 T = TypeVar("T")
 
@@ -159,6 +156,7 @@ class Robustness:
     may_not: tuple[str, ...]
 
 
+@kept(lambda run: (run.results_file,))
 def read_robustness(run: Run) -> Robustness:
     """Read what a run's results say beyond the test split.
 
@@ -166,23 +164,17 @@ def read_robustness(run: Run) -> Robustness:
     ------
     ArtifactError : the results are damaged.
     """
-    return _read(run.folder, runs.stamp(run.results_file))
+    return read_part(run, lambda value: _with_command(parse(value), Run(run.folder.with_name(value["run"])), run))
 
 
-@lru_cache(maxsize=4)
-def _read(folder: Path, changed: runs.Stamp) -> Robustness:
-    run = Run(folder)
-    try:
-        value = run.read_results()
-        found = parse(value)
-        was, now = Run(run.folder.with_name(value["run"])).command(), run.command()  # it may have been renamed, or ship
-        return replace(found, may_not=tuple(sentence.replace(was, now) for sentence in found.may_not))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
+def _with_command(robustness: Robustness, was: Run, now: Run) -> Robustness:
+    """Return it with the run's command as it is now: the run may have been renamed since, or ship."""
+    may_not = tuple(sentence.replace(was.command(), now.command()) for sentence in robustness.may_not)
+    return replace(robustness, may_not=may_not)
 
 
 def parse(value: Mapping[str, Any]) -> Robustness:
-    """Return the audit's parts of results.json.
+    """Return these parts of results.json.
 
     Raises
     ------

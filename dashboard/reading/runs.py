@@ -1,18 +1,19 @@
-"""The only door from the pages to a run: find it, read its files, hand out typed values (SPEC E6).
+"""Which runs there are, how far they are, and what stands in the files that every page asks for.
 
 No model is loaded, and nothing that loads one is imported.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
 
 from core import storage
-from core.artifacts import ROOT, SKIPPED_COLUMNS, Run, artifacts_folder, list_runs
+from core.artifacts import SKIPPED_COLUMNS, Clip, Run, artifacts_folder, list_runs
 from core.errors import ArtifactError
-from dashboard.reading.results import Results, number, parse, text
+from dashboard.reading.kept import kept
+from dashboard.reading.results import Results, number, parse, read_part, shown_path, text
 
 PHASES = {
     "prepare": "Read, check and split the clips",
@@ -24,7 +25,6 @@ PHASES = {
     "evaluate": "Evaluate on the test clips",
     "explain": "Make what the pages show of each clip",
 }
-Stamp = tuple[int, int]
 PNG = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # how a whole PNG begins and ends
 
 
@@ -54,7 +54,7 @@ def runs() -> list[Run]:
     found = list_runs()
     if not found:
         raise ArtifactError(
-            _shown(artifacts_folder()),
+            shown_path(artifacts_folder()),
             "there is no run here yet",
             "Run `python scripts/demo.py` for a demo on made-up clips, or "
             "`python -m scripts.pipeline run --human DIR --ai DIR --run NAME` on your own",
@@ -69,28 +69,29 @@ def current_run() -> Run:
 
 
 def is_demo(run: Run) -> bool:
-    """Return whether the clips of a run are made up (SPEC D10)."""
+    """Return whether the clips of a run are made up."""
     return run.read_description()[2]
 
 
 def has_clip(run: Run, path: str) -> bool:
     """Return whether a run has a clip; a run without its table of clips is asked no further."""
-    table = run.clips_table
-    return path in _paths(str(run.folder), table.stat().st_mtime_ns) if table.exists() else True
+    return path in clips_by_path(run) if run.clips_table.exists() else True
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _paths(folder: str, changed: int) -> frozenset[str]:
-    return frozenset(clip.path for clip in Run(Path(folder)).read_clips())
+@kept(lambda run: (run.clips_table,))
+def clips_by_path(run: Run) -> Mapping[str, Clip]:
+    """Return the rows of clips.csv in their order, by the clip's path, which is its id.
+
+    Raises
+    ------
+    ArtifactError : it is missing or damaged.
+    """
+    return {clip.path: clip for clip in run.read_clips()}
 
 
 def location(run: Run) -> str:
     """Return the run's folder as a user of this project would type it."""
-    return _shown(run.folder)
-
-
-def _shown(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+    return shown_path(run.folder)
 
 
 # Phases
@@ -137,43 +138,25 @@ def results(run: Run) -> Results:
     """
     if not is_evaluated(run):
         if run.read_record("evaluate"):
-            raise ArtifactError(_shown(run.results_file), "missing, although it was made", run.remedy("evaluate"))
+            raise ArtifactError(shown_path(run.results_file), "missing, although it was made", run.remedy("evaluate"))
         done = [phase.name for phase in phases(run) if phase.done]
         problem = f"not evaluated yet: {len(done)} of {len(PHASES)} phases are done"
         raise ArtifactError(location(run), problem, f"Run `{run.command()}`")
-    return _results(run.folder, stamp(run.results_file), stamp(run.description))
+    return _results(run)
 
 
-@lru_cache(maxsize=4)  # not Streamlit's: that would copy them for every reader, and nothing in them can be changed
-def _results(folder: Path, results: Stamp, description: Stamp) -> Results:
-    run = Run(folder)
-    value, (_, config, _) = run.read_results(), run.read_description()
-    try:
-        return parse(value, config.audio.seconds)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(_shown(run.results_file), f"damaged ({error!r})", run.remedy("evaluate")) from error
+@kept(lambda run: (run.results_file, run.description))
+def _results(run: Run) -> Results:
+    seconds = run.read_description()[1].audio.seconds
+    return read_part(run, lambda value: parse(value, seconds))
 
 
 # Files
 
 
-def stamp(path: Path) -> Stamp:
-    """Return what tells one state of a file from another: as long as it is the same, what was read may be kept."""
-    try:
-        found = path.stat()
-    except OSError:  # its reader says what is missing
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
-
-
-def skipped(run: Run) -> list[dict[str, str]]:
+@kept(lambda run: (run.skipped_table,))
+def skipped(run: Run) -> Sequence[dict[str, str]]:
     """Return the files that were refused, with reason and explanation."""
-    return _skipped(str(run.folder), run.skipped_table.stat().st_mtime_ns if run.skipped_table.exists() else 0)
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _skipped(folder: str, changed: int) -> list[dict[str, str]]:
-    run = Run(Path(folder))
     return storage.read_csv(run.skipped_table, SKIPPED_COLUMNS, run.remedy("prepare"))
 
 
@@ -186,5 +169,5 @@ def read_figure(path: Path, run: Run) -> bytes:
     """Return a printed figure; half a file is refused before anything tries to draw it."""
     image = path.read_bytes()
     if not (image.startswith(PNG[0]) and image.endswith(PNG[1])):
-        raise ArtifactError(_shown(path), "damaged: it is not a whole PNG image", run.remedy("evaluate"))
+        raise ArtifactError(shown_path(path), "damaged: it is not a whole PNG image", run.remedy("evaluate"))
     return image

@@ -5,24 +5,23 @@ would make a faint reconstruction as loud as the clip, so no array is ever hande
 """
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
-import streamlit as st
 from numpy.typing import NDArray
 
 from core import storage
-from core.artifacts import SHIPPED_REMEDY, Clip, Run
+from core.artifacts import SHIPPED_REMEDY, Run
 from core.audio.clips import inspect, read_clip, read_native
 from core.audio.containers import FORMATS
 from core.audio.source import Header
 from core.config import Config
 from core.errors import ArtifactError, AudioError, printable
+from dashboard.reading.kept import kept
+from dashboard.reading.runs import clips_by_path
 
 MAX_BYTES = 8 * 2**20  # a larger file, or a longer one, is cut to what the models heard
 MAX_SECONDS = 30.0
@@ -88,17 +87,17 @@ def reconstruction(run: Run, row: int) -> Audible:
     ------
     ArtifactError : as `original`, or the pictures of the phase `explain` are missing or do not fit.
     """
-    clips = list(_clips(run).values())
+    clips = list(clips_by_path(run).values())
     if not 0 <= row < len(clips):
         raise ArtifactError(run.clips_table, f"it has no row {row}", "Choose another clip")
-    files = (run.log_mel, run.reconstructions, _file(run, clips[row].path))
-    changed = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
-    return _reconstruction(str(run.folder), row, clips[row].path, changed)
+    return _reconstruction(run, row, clips[row].path)
 
 
-@st.cache_data(max_entries=16, show_spinner="Making the reconstruction audible …")
-def _reconstruction(folder: str, row: int, path: str, changed: tuple[int, ...]) -> Audible:
-    run = Run(Path(folder))
+@kept(
+    lambda run, row, path: (run.log_mel, run.reconstructions, _file(run, path)), most=16,
+    spinner="Making the reconstruction audible …",
+)  # fmt: skip
+def _reconstruction(run: Run, row: int, path: str) -> Audible:
     config, file, _ = _open(run, path)
     pictures = [_picture(run, array, row) for array in (run.log_mel, run.reconstructions)]
     heard, rebuilt = (_inverted(picture, config) for picture in pictures)
@@ -165,7 +164,7 @@ def waveform_outline(data: bytes, columns: int = COLUMNS) -> Array:
 def _open(run: Run, path: str) -> tuple[Config, Path, Header]:
     """Return the settings, a clip's file and its header, which must say what it said when the run was prepared."""
     _, config, _ = run.read_description()
-    file, clip = _file(run, path), _clips(run)[path]
+    file, clip = _file(run, path), clips_by_path(run)[path]
     try:
         header = inspect(file, config.audio)
     except AudioError as error:
@@ -184,7 +183,7 @@ def _file(run: Run, path: str) -> Path:
     """
     if run.shipped:
         raise ArtifactError(run.clips_table, "the sound of its clips does not ship with the project", SHIPPED_REMEDY)
-    if path not in _clips(run):
+    if path not in clips_by_path(run):
         raise ArtifactError(run.clips_table, f"it lists no clip {printable(path)}", "Choose another clip")
     data, _, _ = run.read_description()
     root = Path(data["root"])
@@ -197,16 +196,6 @@ def _file(run: Run, path: str) -> Path:
     if not inside:
         raise ArtifactError(run.clips_table, f"{printable(path)} leaves the run's folders", run.remedy("prepare"))
     return file
-
-
-def _clips(run: Run) -> Mapping[str, Clip]:
-    changed = run.clips_table.stat().st_mtime_ns if run.clips_table.exists() else 0
-    return _clips_of(run.folder, changed)
-
-
-@lru_cache(maxsize=4)
-def _clips_of(folder: Path, changed: int) -> Mapping[str, Clip]:
-    return {clip.path: clip for clip in Run(folder).read_clips()}
 
 
 def _gone(run: Run, file: Path, problem: str) -> ArtifactError:
@@ -236,7 +225,7 @@ def _length(header: Header) -> str:
 def _picture(run: Run, file: Path, row: int) -> Array:
     """Return a clip's row of an array of the phase `explain`, (n_mels, frames) in dB."""
     array = storage.read_npy(file, run.remedy("explain"))
-    if array.ndim != 3 or len(array) != len(_clips(run)):
+    if array.ndim != 3 or len(array) != len(clips_by_path(run)):
         raise ArtifactError(file, "it does not hold the clips of clips.csv", run.remedy("explain"))
     return np.asarray(array[row], np.float32)
 

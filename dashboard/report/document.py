@@ -17,14 +17,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core.artifacts import Run
-from core.errors import ArtifactError
 from dashboard import sentences
 from dashboard.drawing import pictures, theme
 from dashboard.overview import limits as overview_limits
 from dashboard.overview import words as overview_words
 from dashboard.reading import runs
 from dashboard.reading.clips import read_clip_table
-from dashboard.reading.results import Results
+from dashboard.reading.results import Results, read_part
 from dashboard.reading.robustness import read_robustness
 from dashboard.report import examples as report_examples
 from dashboard.report import media, tables
@@ -164,11 +163,10 @@ def _context(run: Run, results: Results, options: Options) -> dict[str, Any]:
 
 def _untyped(run: Run, results: Results) -> dict[str, Any]:
     """Return what no typed reader reads: calibration and reconstruction, as table and sentence."""
-    value = run.read_results()
-    try:
-        return {
+    return read_part(
+        run,
+        lambda value: {
             "calibration": tables.calibration_rows(value["models"], results),
             "reconstruction": tables.reconstruction(value["reconstruction"]),
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(run.results_file, f"damaged ({error!r})", run.remedy("evaluate")) from error
+        },
+    )

@@ -2,8 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -13,9 +11,12 @@ from PIL import Image
 
 from core.artifacts import Run
 from core.config import Config
+from core.errors import ArtifactError
 from core.features import mel_scale
 from core.storage import Array
 from dashboard.drawing import pictures
+from dashboard.reading.kept import kept
+from dashboard.reading.runs import read_figure
 
 WIDEST = 1600  # pixels of a printed figure
 COLOURS = 128  # of a printed figure: curves and text need no more
@@ -54,16 +55,15 @@ class Spectrogram:
 
 def figure(run: Run, name: str) -> Picture | None:
     """Return a printed figure in few colours, or None where the run holds no whole one of this name."""
-    path = run.figure(name)
     try:
-        return _figure(path, path.stat().st_mtime_ns)
-    except (OSError, SyntaxError, ValueError):  # missing, or what PIL says of damaged files
+        return _figure(run, name)
+    except (ArtifactError, OSError, SyntaxError, ValueError):  # missing, or what PIL says of damaged files
         return None
 
 
-@lru_cache(maxsize=16)
-def _figure(path: Path, changed: int) -> Picture:
-    with Image.open(path, formats=["PNG"]) as image:
+@kept(lambda run, name: (run.figure(name),), most=16)
+def _figure(run: Run, name: str) -> Picture:
+    with Image.open(io.BytesIO(read_figure(run.figure(name), run)), formats=["PNG"]) as image:
         figure = image.convert("RGB")
     figure.thumbnail((WIDEST, figure.height), Image.Resampling.LANCZOS)
     few = figure.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
