@@ -57,6 +57,12 @@ BOOTSTRAP = ("environment.py", "demo.py", "test.py")
 DASHBOARD_ONLY = {"streamlit", "plotly"}
 PICKLES = {"pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}
 OTHER_READERS = {"audioread", "ffmpeg", "pydub", "torchaudio", "librosa.load", "librosa.core.load"}
+OPENERS = {  # whatever opens a file; `read_description`, what a run was asked to do, is core's and kept there
+    "open", "read_bytes", "read_text", "numpy.load", "json.load", "memmap", "fromfile",
+    "read_csv", "read_json", "read_npy", "read_npz",
+    "read_clips", "read_copies", "read_dataset", "read_record", "read_results", "read_splits", "read_training_copies",
+}  # fmt: skip
+NO_FILE_OF_A_RUN = ("HERE", "(HERE", "ROOT", "(ROOT", "PIL.", "Image.")  # beside the code; bytes that were read
 SAFE_LOADERS = {"torch.load": ("weights_only", True), "numpy.load": ("allow_pickle", False)}
 
 
@@ -158,6 +164,14 @@ def other_readers(path: str, tree: ast.AST) -> list[str]:
     return found + [f"line {node.lineno}: runs ffmpeg" for node in constants if node.value == "ffmpeg"]
 
 
+def doors_to_a_run(path: str, tree: ast.AST) -> list[str]:
+    """Return where a page opens a file of a run itself: that is what `dashboard/reading` is for."""
+    if not path.startswith(("dashboard/", "pages/")) or path.startswith("dashboard/reading/"):
+        return []
+    opened = [(name, call) for name, call in calls(tree) if {name, name.rpartition(".")[2]} & OPENERS]
+    return [f"line {call.lineno}: {name}" for name, call in opened if not name.startswith(NO_FILE_OF_A_RUN)]
+
+
 def late_imports(path: str, tree: ast.AST) -> list[str]:
     """Return what the bootstrap imports before anything is installed, beyond the standard library and itself."""
     if path not in {f"scripts/{name}" for name in BOOTSTRAP} or not isinstance(tree, ast.Module):
@@ -175,6 +189,7 @@ RULES: tuple[Callable[[str, ast.AST], list[str]], ...] = (
     command_lines_in_core,
     pickles,
     other_readers,
+    doors_to_a_run,
     late_imports,
 )
 
@@ -226,6 +241,10 @@ def test_no_file_breaks_the_rule(rule: Callable[[str, ast.AST], list[str]]) -> N
         (other_readers, "core/audio/clips.py", "import librosa\nlibrosa.load(path)"),
         (other_readers, "core/audio/clips.py", "import audioread.ffdec"),
         (other_readers, "scripts/segment.py", "subprocess.run(['ffmpeg', '-i', path])"),
+        (doors_to_a_run, "pages/overview.py", "run.read_results()"),
+        (doors_to_a_run, "dashboard/clip/evidence.py", "from core import storage\nstorage.read_npy(run.log_mel, '')"),
+        (doors_to_a_run, "dashboard/map/view.py", "import pandas as pd\npd.read_csv(run.predictions)"),
+        (doors_to_a_run, "dashboard/report/media.py", "run.figure(name).read_bytes()"),
         (late_imports, "scripts/environment.py", "import numpy as np"),
         (late_imports, "scripts/demo.py", "from core.demo import clips"),
     ],
@@ -242,6 +261,8 @@ def test_a_broken_rule_is_seen(rule: Callable[[str, ast.AST], list[str]], path: 
         ("core/audio/clips.py", "from core.audio.source import Source\nfrom core.storage import Array"),
         ("core/audio/__init__.py", '"""A file in, samples out."""'),
         ("dashboard/report/document.py", "from dashboard.robustness import words\nfrom dashboard.clip import view"),
+        ("dashboard/drawing/player.py", "(HERE / 'player.css').read_text()"),
+        ("dashboard/reading/clips.py", "run.read_splits(run.ae_losses, 'autoencoder')"),
         ("core/storage.py", "import numpy as np\nnp.load(path, mmap_mode='r', allow_pickle=False)"),
         ("core/training/checkpoints.py", "import torch\ntorch.load(path, map_location='cpu', weights_only=True)"),
         (
