@@ -27,8 +27,8 @@ def opened(page: str) -> None:
 
 def asked(name: str) -> list[str]:
     """Return what the address asked for when the page was opened; a widget's choice may stand there several times."""
-    found: list[str] = st.session_state.get(_ASKED, {}).get(name, [])
-    return [value for value in found if value]
+    values: list[str] = st.session_state.get(_ASKED, {}).get(name, [])
+    return [value for value in values if value]
 
 
 def offer(name: str, options: Mapping[Any, str]) -> None:
@@ -57,14 +57,14 @@ def miss(name: str, value: str, shown: str) -> None:
 
 def say() -> None:
     """Tell in one line what was asked for in vain, until the reader chooses something else. Call last."""
-    told = [_told(name, *found) for name, found in _missed().items()]
+    told = [_told(name, *missed) for name, missed in _missed().items()]
     if any(told):
         st.caption(f":material/link_off: The address asks for what is not here: {'; '.join(filter(None, told))}.")
 
 
 def _missed() -> dict[str, tuple[str, Mapping[Any, str] | str]]:
-    found: dict[str, tuple[str, Mapping[Any, str] | str]] = st.session_state.setdefault(_MISSED, {})
-    return found
+    missed: dict[str, tuple[str, Mapping[Any, str] | str]] = st.session_state.setdefault(_MISSED, {})
+    return missed
 
 
 def _told(name: str, value: str, instead: Mapping[Any, str] | str) -> str:

@@ -31,17 +31,17 @@ def choose_run() -> None:
 def selected_clip() -> None:
     """Show which clip is selected, on every page in the sidebar, with the way to it."""
     path, run = selection.path(), runs.current_run()
-    found, name = runs.has_clip(run, path), printable(path.rsplit("/", 1)[-1], NAME_SHOWN)
+    is_here, name = runs.has_clip(run, path), printable(path.rsplit("/", 1)[-1], NAME_SHOWN)
     for asked in address.asked(selection.KEY):
         if not runs.has_clip(run, asked):
-            address.miss(selection.KEY, asked, name if path and found else "no clip")
+            address.miss(selection.KEY, asked, name if path and is_here else "no clip")
     if not path:
         return
     with st.container(border=True, gap="xsmall"):
-        st.caption("Selected clip" if found else "This run has no clip of the name the address asks for")
+        st.caption("Selected clip" if is_here else "This run has no clip of the name the address asks for")
         st.text(name)
         with st.container(horizontal=True, vertical_alignment="center"):
-            if found:
+            if is_here:
                 st.page_link("../pages/clips.py", label="Open", icon=":material/library_music:")
             st.button("Forget", on_click=selection.forget, type="tertiary")
 

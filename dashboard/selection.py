@@ -45,8 +45,8 @@ def path() -> str:
 
 def clip(clips: "pd.DataFrame") -> "pd.Series | None":
     """Return the selected clip's row of `clips`, or None when nothing is selected or the clip is not among them."""
-    found = clips.index[clips["path"] == path()]
-    return clips.loc[found[0]] if len(found) else None
+    rows = clips.index[clips["path"] == path()]
+    return clips.loc[rows[0]] if len(rows) else None
 
 
 def detector(results: Results, label: str = "Detector", width: int = 200) -> Model:

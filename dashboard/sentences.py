@@ -62,26 +62,26 @@ def percent(share: float) -> str:
     return ">99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
-def decimals(found: Measurement, places: int = 3) -> str:
+def decimals(estimate: Measurement, places: int = 3) -> str:
     """Return an estimate with its interval, which does not break: `0.943 [0.901, 0.970]`."""
-    value, low, high = (f"{end:.{places}f}" for end in (found.value, found.low, found.high))
+    value, low, high = (f"{end:.{places}f}" for end in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low},{NBSP}{high}]"
 
 
-def percents(found: Measurement) -> str:
+def percents(share: Measurement) -> str:
     """Return an estimate with its interval, which does not break: `90% [81, 97]`."""
-    return f"{percent(found.value)} [{found.low * 100:.0f},{NBSP}{found.high * 100:.0f}]"
+    return f"{percent(share.value)} [{share.low * 100:.0f},{NBSP}{share.high * 100:.0f}]"
 
 
-def span(found: Measurement) -> str:
+def span(share: Measurement) -> str:
     """Return a share's interval in words: `3% to 19%`."""
-    return f"{percent(found.low)} to {percent(found.high)}"
+    return f"{percent(share.low)} to {percent(share.high)}"
 
 
-def auc_interval(found: Measurement, results: Results) -> str:
+def auc_interval(area: Measurement, results: Results) -> str:
     """Return an AUC's interval in words."""
-    if found.high > found.low:
-        return f"{results.confidence:.0%} interval {found.low:.3f} to {found.high:.3f}"
+    if area.high > area.low:
+        return f"{results.confidence:.0%} interval {area.low:.3f} to {area.high:.3f}"
     return "no pair in the wrong order: too few songs for an interval"
 
 
@@ -124,8 +124,8 @@ def verdict_from(results: Results) -> str:
     return f"The {results.headline.name} calls a clip AI from a score of {results.headline.threshold:.3g} ({reason})."
 
 
-def _per_hundred(found: Measurement) -> str:
-    low, value, high = (f"{share * 100:.0f}" for share in (found.low, found.value, found.high))
+def _per_hundred(rate: Measurement) -> str:
+    low, value, high = (f"{share * 100:.0f}" for share in (rate.low, rate.value, rate.high))
     return f"about **{value}** ({low} to {high})"
 
 

@@ -53,7 +53,9 @@ class Answers:
     def songs_of(self, label: str) -> int:
         """Return how many songs of a class there are."""
         wanted = LABELS.index(label)
-        return len({song for song, found in zip(self.songs, self.labels.tolist(), strict=True) if found == wanted})
+        return len(
+            {song for song, song_label in zip(self.songs, self.labels.tolist(), strict=True) if song_label == wanted}
+        )
 
     def label(self, place: int, held: float | None = None) -> str:
         """Return a threshold as the slider shows it, `held` in its own place; no two are the same."""
@@ -107,10 +109,10 @@ def _draws(run: Run, split: str) -> Floats:
     return draws
 
 
-def operating_point(found: Answers, threshold: float) -> OperatingPoint:
+def operating_point(answers: Answers, threshold: float) -> OperatingPoint:
     """Measure a detector at a threshold as the evaluation does, with the evaluation's own draws of songs."""
     return operating_points.operating_point(
-        found.labels, found.probabilities, found.songs, threshold, found.settings, found.draws
+        answers.labels, answers.probabilities, answers.songs, threshold, answers.settings, answers.draws
     )
 
 
@@ -133,8 +135,8 @@ def plain(low: float, high: float) -> float:
     (0.5, 0.9992)
     """
     middle = (low + high) / 2
-    found = (round(middle, digits) for digits in range(1, DIGITS))
-    return next((number for number in found if low < number <= high), high)
+    rounded = (round(middle, digits) for digits in range(1, DIGITS))
+    return next((number for number in rounded if low < number <= high), high)
 
 
 def shown(threshold: float) -> str:
@@ -161,7 +163,7 @@ def asked(value: str | None) -> float | None:
     return number if 0 <= number <= OUT_OF_REACH else None  # not so for NaN
 
 
-def held_threshold(key: str, found: Answers) -> float | None:
+def held_threshold(key: str, answers: Answers) -> float | None:
     """Return the threshold that the reader or the address has set, or None where it is that of validation.
 
     Parameters
@@ -172,11 +174,11 @@ def held_threshold(key: str, found: Answers) -> float | None:
         st.session_state["threshold-asked"] = True
         st.session_state[key] = asked(st.query_params.get("thr"))
     threshold: float | None = st.session_state.get(key)
-    now = found.thresholds[found.chosen] if threshold is None else threshold
+    now = answers.thresholds[answers.chosen] if threshold is None else threshold
     for value in address.asked("thr"):
         if asked(value) is None:
             address.miss("thr", value, shown(now))
-    return None if threshold is None or found.place(threshold) == found.chosen else threshold
+    return None if threshold is None or answers.place(threshold) == answers.chosen else threshold
 
 
 def keep_threshold(threshold: float | None) -> None:
@@ -190,22 +192,22 @@ def keep_threshold(threshold: float | None) -> None:
 # The clips behind a number
 
 
-def of_cell(found: pd.DataFrame, model: str, threshold: float, cell: str) -> pd.DataFrame:
+def of_cell(clips: pd.DataFrame, model: str, threshold: float, cell: str) -> pd.DataFrame:
     """Return the clips of a cell of the confusion matrix, the surest verdicts first.
 
     Parameters
     ----------
-    found : clips of one split.
+    clips : clips of one split.
     cell : of `CELLS`.
     """
     label, called = CELLS[cell]
-    score = found[f"p_{model}"]
-    rows = found[(found["label"] == label) & (score.ge(threshold) == (called == "ai"))]
+    score = clips[f"p_{model}"]
+    rows = clips[(clips["label"] == label) & (score.ge(threshold) == (called == "ai"))]
     return rows.sort_values(f"p_{model}", ascending=called == "human", kind="stable")
 
 
 def disagreements(
-    found: pd.DataFrame, first: tuple[str, float], second: tuple[str, float], *, ai_by_first: bool
+    clips: pd.DataFrame, first: tuple[str, float], second: tuple[str, float], *, ai_by_first: bool
 ) -> pd.DataFrame:
     """Return the clips that one detector calls AI and the other human, each at its threshold; widest apart first.
 
@@ -215,6 +217,6 @@ def disagreements(
     ai_by_first : the clips that the first calls AI; else those that the second does.
     """
     (one, cut), (other, other_cut) = (first, second) if ai_by_first else (second, first)
-    rows = found[found[f"p_{one}"].ge(cut) & found[f"p_{other}"].lt(other_cut)]
+    rows = clips[clips[f"p_{one}"].ge(cut) & clips[f"p_{other}"].lt(other_cut)]
     apart = rows[f"p_{one}"] - rows[f"p_{other}"]
     return rows.loc[apart.sort_values(ascending=False, kind="stable").index]

@@ -64,17 +64,17 @@ def lines_svg(series: Sequence[tuple[ArrayLike, str, float]]) -> bytes:
     ----------
     series : values in [0, 1], 0 at the lower side; colour; and width in pixels. Later ones lie above.
     """
-    drawn, wide = [], 1
+    paths, wide = [], 1
     for values, colour, width in series:
         heights = FINE - np.round(np.clip(np.asarray(values, np.float64), 0, 1) * FINE).astype(int)
         wide = max(len(heights) - 1, 1)
         path = " ".join(f"1 {step}" for step in np.diff(heights).tolist())
-        drawn.append(
+        paths.append(
             f'<path d="M0 {heights[0]}l{path}" fill="none" stroke="{colour}" stroke-width="{width:g}" '
             'vector-effect="non-scaling-stroke" stroke-linejoin="round"/>'
         )
     box = f'viewBox="0 0 {wide} {FINE}" preserveAspectRatio="none"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{"".join(drawn)}</svg>'.encode()
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{"".join(paths)}</svg>'.encode()
 
 
 def dots_png(x: ArrayLike, y: ArrayLike, size: tuple[int, int], colour: str, radius: int) -> bytes:

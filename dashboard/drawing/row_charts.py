@@ -71,7 +71,7 @@ class Chart:
 # Marks
 
 
-def mark(found: Measurement, name: str, *, form: str = ".3f", **look: Any) -> Mark:  # noqa: ANN401 - a mark's fields
+def mark(estimate: Measurement, name: str, *, form: str = ".3f", **look: Any) -> Mark:  # noqa: ANN401 - a mark's fields
     """Return an estimate as a mark with whiskers that says its name and numbers.
 
     Parameters
@@ -79,15 +79,15 @@ def mark(found: Measurement, name: str, *, form: str = ".3f", **look: Any) -> Ma
     form : of its numbers.
     look : as `Mark`.
     """
-    says = f"{name}: {found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"
-    return Mark(at=found.value, reach=(found.low, found.high), says=says, **look)
+    says = f"{name}: {estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
+    return Mark(at=estimate.value, reach=(estimate.low, estimate.high), says=says, **look)
 
 
-def class_mark(found: Measurement, label: str, name: str, size: float = 11) -> Mark:
+def class_mark(share: Measurement, label: str, name: str, size: float = 11) -> Mark:
     """Return a class's share as its mark: human above the middle of the row, AI below."""
     up = APART if label == "human" else -APART
     look = {"symbol": theme.SYMBOLS[label], "colour": theme.COLOURS[label], "size": size, "up": up}
-    return mark(found, name, form=".0%", **look)
+    return mark(share, name, form=".0%", **look)
 
 
 def start(rows: Sequence[Row], most: float = 1.0) -> float:
@@ -135,13 +135,13 @@ def _row(chart: Chart, row: Row, number: int) -> str:
 def _mark(chart: Chart, mark: Mark) -> str:
     """Return a mark and its whiskers; both say its numbers, for a mark is small."""
     top = f"{50 - 100 * mark.up:g}%"
-    own = shape(mark, _share(chart, mark.at), top)
+    symbol = shape(mark, _share(chart, mark.at), top)
     if mark.reach is None:
-        return own
+        return symbol
     left, right = (_share(chart, end) for end in (mark.reach[0], chart.low + chart.high - mark.reach[1]))
     look = f"left: {left}; right: {right}; top: {top}; --colour: {mark.colour}"
     kind = "smd-reach" if mark.capped else "smd-reach smd-bare"
-    return f'<i class="{kind}" title="{escape(printable(mark.says))}" style="{look}"></i>{own}'
+    return f'<i class="{kind}" title="{escape(printable(mark.says))}" style="{look}"></i>{symbol}'
 
 
 def shape(mark: Mark, left: str, top: str) -> str:

@@ -45,13 +45,13 @@ def chosen_rows(points: Sequence[Mapping[str, object]]) -> list[int]:
 
     Points are told apart by their customdata alone: their places count from 0 in every trace.
     """
-    found = set()
+    rows = set()
     for point in points:
         data = point.get("customdata")
         value = data[0] if isinstance(data, list | tuple) and data else data
         if isinstance(value, int | float) and not isinstance(value, bool):
-            found.add(int(value))
-    return sorted(found)
+            rows.add(int(value))
+    return sorted(rows)
 
 
 def view_key(run: Run, changed: float, view: object) -> str:
@@ -61,10 +61,10 @@ def view_key(run: Run, changed: float, view: object) -> str:
 
 def choose(points: Sequence[Mapping[str, object]], clips: pd.DataFrame) -> None:
     """Keep the clips of the chosen points for every view; a single one becomes the selected clip on every page."""
-    found = tuple(clips["path"].iloc[[row for row in chosen_rows(points) if 0 <= row < len(clips)]])
-    st.session_state[CHOSEN] = found
-    if len(found) == 1:
-        selection.select(found[0])
+    paths = tuple(clips["path"].iloc[[row for row in chosen_rows(points) if 0 <= row < len(clips)]])
+    st.session_state[CHOSEN] = paths
+    if len(paths) == 1:
+        selection.select(paths[0])
 
 
 def clear() -> None:
@@ -110,8 +110,8 @@ def table_height(n: int) -> int:
 def export(chosen: pd.DataFrame, embedding: str) -> bytes:
     """Return clips as CSV: who they are, every score, and where they lie on the map."""
     scores = [name for name in chosen.columns if name.startswith(("p_", "call_"))]
-    table = chosen[["path", "label", "song", "source", "split", "native_rate", *scores, "x", "y"]]
-    return table.assign(map=embedding).to_csv(index=False).encode("utf-8", "surrogateescape")
+    columns = chosen[["path", "label", "song", "source", "split", "native_rate", *scores, "x", "y"]]
+    return columns.assign(map=embedding).to_csv(index=False).encode("utf-8", "surrogateescape")
 
 
 # Colours
@@ -141,10 +141,10 @@ def source_names(clips: pd.DataFrame) -> dict[str, str]:
 
 def _sources(clips: pd.DataFrame) -> pd.Series:
     """Return the sources, the smaller ones of each class together: nobody tells twenty colours apart."""
-    found = clips["source"].map(printable)
+    sources = clips["source"].map(printable)
     for label in theme.NAMES:
-        own = clips["label"] == label
-        rest = found[own].value_counts().index[SOURCES:]
+        of_class = clips["label"] == label
+        rest = sources[of_class].value_counts().index[SOURCES:]
         if len(rest) > 1:
-            found[own & found.isin(rest)] = f"{len(rest)} {OTHERS}"
-    return found
+            sources[of_class & sources.isin(rest)] = f"{len(rest)} {OTHERS}"
+    return sources

@@ -82,10 +82,10 @@ def by_name(shown: pd.DataFrame, names: pd.Series, text: Sequence[str], chosen: 
     figure = _empty(HEIGHT)
     shown = shown.assign(text=list(text))
     for label in theme.NAMES:
-        own = names[shown["label"] == label]
-        for place, (name, count) in enumerate(_ordered(own)):
+        of_class = names[shown["label"] == label]
+        for place, (name, count) in enumerate(_ordered(of_class)):
             colour = FIXED.get(name, PALETTE[place] if place < len(PALETTE) else palette.NEUTRAL)
-            part = shown.loc[own.index[own == name]]
+            part = shown.loc[of_class.index[of_class == name]]
             marker = {"color": colour, "symbol": theme.SYMBOLS[label], "size": _size(shown)}
             figure.add_trace(_marks(part, marker, label, f"{plain(name)} ({count:,})", chosen))
     if not names.isin(theme.NAMES.values()).all():  # otherwise the names are the classes

@@ -16,11 +16,11 @@ HOW = (
 MODES = {"frozen": "frozen", "finetuned": "fine-tuned"}
 
 
-def about_map(found: EmbeddingMap, embedding: str, n: int) -> str:
+def about_map(embedding_map: EmbeddingMap, embedding: str, n: int) -> str:
     """Say how the map was made and what may not be read from it, as plain text."""
     return (
-        f"t-SNE of {len(found.rows):,} of {n:,} clips by one embedding ({TITLES[embedding]}), perplexity "
-        f"{found.perplexity:g}; the axes have no unit. Distances between clusters and their sizes "
+        f"t-SNE of {len(embedding_map.rows):,} of {n:,} clips by one embedding ({TITLES[embedding]}), perplexity "
+        f"{embedding_map.perplexity:g}; the axes have no unit. Distances between clusters and their sizes "
         "mean nothing. The neighbours below are those of the original space, not of this picture."
     )
 
@@ -36,15 +36,15 @@ def about_encoder(results: Results, embedding: str) -> str:
     return said if encoder.kind == "ast-pretrained" else f"{said} It stands in for the pretrained AST."
 
 
-def about_agreement(found: Agreement | None, shown: pd.DataFrame) -> str:
+def about_agreement(agreement: Agreement | None, shown: pd.DataFrame) -> str:
     """Say how well the classes part in the original space, with n and with what chance would give."""
-    if found is None:
+    if agreement is None:
         return "Too few shown clips, or of one class only: how well the classes part cannot be said."
-    by_label = ", ".join(f"{theme.NAMES[label]} {percent(share)}" for label, share in found.by_label.items())
-    counted_n = f"{found.n:,} of {len(shown):,}" if found.n < len(shown) else f"{found.n:,}"
+    by_label = ", ".join(f"{theme.NAMES[label]} {percent(share)}" for label, share in agreement.by_label.items())
+    counted_n = f"{agreement.n:,} of {len(shown):,}" if agreement.n < len(shown) else f"{agreement.n:,}"
     return (
-        f"{percent(found.share)} of the {found.k} nearest neighbours are of the same class ({by_label}); "
-        f"chance would give {percent(found.chance)}. "
+        f"{percent(agreement.share)} of the {agreement.k} nearest neighbours are of the same class ({by_label}); "
+        f"chance would give {percent(agreement.chance)}. "
         f"Counted in the original space for {counted_n} shown clips, the same song left out."
     )
 
@@ -78,8 +78,8 @@ def map_alt(shown: pd.DataFrame, embedding: str, colour: str, agreed: str) -> st
     """Say what the map shows, for those who cannot see it."""
     counts = shown["label"].value_counts()
     classes = ", ".join(f"{counts.get(label, 0):,} {name}" for label, name in theme.NAMES.items())
-    drawn = f"Map of the {TITLES[embedding].lower()} embedding, coloured by {COLOURS[colour].lower()}"
-    return f"{drawn}: {classes}. {agreed}"
+    title = f"Map of the {TITLES[embedding].lower()} embedding, coloured by {COLOURS[colour].lower()}"
+    return f"{title}: {classes}. {agreed}"
 
 
 def locator_alt(shown: pd.DataFrame, row: int, near: pd.DataFrame) -> str:

@@ -52,14 +52,14 @@ def roc(first: Trace, second: Trace | None, cross: Mapping[str, Interval]) -> go
     now = (float(axis[first.now]) for axis in (first.curves.false_positive_rate, first.curves.true_positive_rate))
     x, y = now
     whiskers = [_whisker(cross["fpr"], (y, y)), _whisker((x, x), cross["tpr"])]
-    marks = _traces(first, second, lambda found: (found.false_positive_rate, found.true_positive_rate))
+    marks = _traces(first, second, lambda curves: (curves.false_positive_rate, curves.true_positive_rate))
     return _figure([*marks, *whiskers], *axes, shapes=[DIAGONAL])
 
 
 def precision_recall(first: Trace, second: Trace | None, share_ai: float) -> go.Figure:
     """Draw, over the AI clips caught, the share of AI among the clips called AI; the dotted line is guessing."""
     axes = _axis("AI clips caught") | PERCENTS, _axis("AI among clips called AI") | PERCENTS
-    marks = _traces(first, second, lambda found: (found.true_positive_rate, found.precision))
+    marks = _traces(first, second, lambda curves: (curves.true_positive_rate, curves.precision))
     return _figure(marks, *axes, shapes=[{**DIAGONAL, "y0": share_ai, "y1": share_ai}])
 
 
@@ -70,7 +70,7 @@ def det(first: Trace, second: Trace | None, clips: int) -> go.Figure:
     ticks |= {"range": normal_deviate([0, 1], clips) + np.array([-0.15, 0.15])}
     axes = _axis("Human clips called AI") | ticks, _axis("AI clips missed") | ticks
     return _figure(
-        _traces(first, second, lambda found: (found.false_positive_deviate, found.false_negative_deviate)), *axes
+        _traces(first, second, lambda curves: (curves.false_positive_deviate, curves.false_negative_deviate)), *axes
     )
 
 
@@ -88,10 +88,10 @@ def _traces(
     first: Trace, second: Trace | None, axes: Callable[[Curves], tuple[Floats, Floats]]
 ) -> list[dict[str, object]]:
     """Return both curves, each with its operating point, filled, and the validation threshold's, a ring."""
-    drawn = [(first, palette.ACCENT, "solid")]
+    traces = [(first, palette.ACCENT, "solid")]
     if second is not None:
-        drawn.insert(0, (second, palette.NEUTRAL, "dash"))
-    return [part for trace, colour, dash in drawn for part in _curve(trace, *axes(trace.curves), colour, dash)]
+        traces.insert(0, (second, palette.NEUTRAL, "dash"))
+    return [part for trace, colour, dash in traces for part in _curve(trace, *axes(trace.curves), colour, dash)]
 
 
 def _curve(trace: Trace, x: Floats, y: Floats, colour: str, dash: str) -> list[dict[str, object]]:
@@ -144,9 +144,9 @@ def _bars(counts: Ints, edges: Floats, label: int, called: int) -> dict[str, obj
     name, wrong = list(theme.NAMES)[label], called != label
     pattern = {"shape": "/" if wrong else "", "fillmode": "replace", "size": 5, "solidity": 0.55}
     colour = theme.COLOURS[name]
-    drawn, counted = (edges[:-1] + edges[1:])[counts > 0] / 2, counts[counts > 0]
+    centres, counted = (edges[:-1] + edges[1:])[counts > 0] / 2, counts[counts > 0]
     return {
-        "type": "bar", "x": drawn, "y": (2 * label - 1) * counted, "width": 0.92 * (edges[1] - edges[0]),
+        "type": "bar", "x": centres, "y": (2 * label - 1) * counted, "width": 0.92 * (edges[1] - edges[0]),
         "customdata": counted,
         "marker": {"color": colour, "pattern": pattern, "line": {"width": 1, "color": colour}},
         "hovertemplate": f"%{{customdata}} {theme.NAMES[name]}, {'wrong' if wrong else 'right'}<extra></extra>",
@@ -171,16 +171,16 @@ def reliability(bins: Mapping[str, Sequence[Bin]]) -> go.Figure:
     """Draw the share of AI over the score, before and after the temperature, with intervals."""
     figure = _figure([], _axis("Score: probability of AI"), _axis("Share of AI"), shapes=[DIAGONAL])
     styles = {"before": ("circle-open", palette.NEUTRAL, "dash"), "after": ("circle", palette.ACCENT, "solid")}
-    for when, found in bins.items():
+    for when, score_bins in bins.items():
         symbol, colour, dash = styles[when]
         figure.add_scatter(
-            x=[part.mean for part in found], y=[part.ai.value for part in found], mode="lines+markers",
+            x=[part.mean for part in score_bins], y=[part.ai.value for part in score_bins], mode="lines+markers",
             error_y={
-                "array": [part.ai.high - part.ai.value for part in found],
-                "arrayminus": [part.ai.value - part.ai.low for part in found], "width": 4, "thickness": 1.2,
+                "array": [part.ai.high - part.ai.value for part in score_bins],
+                "arrayminus": [part.ai.value - part.ai.low for part in score_bins], "width": 4, "thickness": 1.2,
             },
             marker={"symbol": symbol, "size": 9, "color": colour}, line={"dash": dash, "width": 1.5, "color": colour},
-            name=f"{when} the temperature", customdata=[part.n for part in found],
+            name=f"{when} the temperature", customdata=[part.n for part in score_bins],
             hovertemplate="Score %{x:.2f}: %{y:.0%} AI of %{customdata} clips<extra></extra>",
         )  # fmt: skip
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
@@ -223,16 +223,16 @@ def differences(pairs: Sequence[Pair], names: Mapping[str, str]) -> go.Figure:
     figure = go.Figure()
     figure.add_vline(x=0, line={"dash": "dot", "width": 1.5, "color": palette.NEUTRAL})
     figure.add_scatter(
-        x=[found.value for found in values], y=places, mode="markers",
+        x=[difference.value for difference in values], y=places, mode="markers",
         marker={"symbol": "square", "size": 10, "color": palette.ACCENT},
         error_x={
-            "array": [found.high - found.value for found in values],
-            "arrayminus": [found.value - found.low for found in values], "width": 5, "thickness": 2,
+            "array": [difference.high - difference.value for difference in values],
+            "arrayminus": [difference.value - difference.low for difference in values], "width": 5, "thickness": 2,
         },
         customdata=[(names[pair.second], pair.area.p_value) for pair in pairs],
         hovertemplate="minus %{customdata[0]}: %{x:+.3f}, p = %{customdata[1]:.2g}<extra></extra>",
     )  # fmt: skip
-    widest = max(max(abs(found.low), abs(found.high)) for found in values) * 1.08
+    widest = max(max(abs(difference.low), abs(difference.high)) for difference in values) * 1.08
     figure.update_xaxes(
         title="AUC difference", range=[-widest, widest], zeroline=False, fixedrange=True, tickformat="+.2f", nticks=7
     )
@@ -246,9 +246,9 @@ def differences(pairs: Sequence[Pair], names: Mapping[str, str]) -> go.Figure:
 def seeds(values: Mapping[str, Sequence[float]]) -> go.Figure:
     """Draw each training's test AUC, one row per detector."""
     figure, places = go.Figure(), list(range(len(values) - 1, -1, -1))
-    for place, (name, found) in zip(places, values.items(), strict=True):
+    for place, (name, areas) in zip(places, values.items(), strict=True):
         figure.add_scatter(
-            x=list(found), y=[place] * len(found), mode="markers",
+            x=list(areas), y=[place] * len(areas), mode="markers",
             marker={"symbol": "circle-open", "size": 11, "color": palette.ACCENT, "line": {"width": 2}},
             hovertemplate=f"{name}: %{{x:.3f}}<extra></extra>",
         )  # fmt: skip

@@ -59,13 +59,13 @@ def show(asked: Asked, below: DeltaGenerator) -> None:
     """
     if selection.path() != asked.selected:
         st.rerun()
-    found = asked.answers
+    answers = asked.answers
     now, threshold = _choose(asked)
     point, chosen = (
-        operating_point(found, threshold),
-        operating_point(found, found.thresholds[found.chosen]),
+        operating_point(answers, threshold),
+        operating_point(answers, answers.thresholds[answers.chosen]),
     )
-    if now == found.chosen:
+    if now == answers.chosen:
         st.caption(f"The threshold chosen on validation. {verdict_from(replace(asked.results, models=(asked.model,)))}")
     else:
         st.warning(caution(asked.split, point.threshold, chosen.threshold), icon=":material/visibility:")
@@ -96,15 +96,15 @@ def caution(split: str, now: float, chosen: float) -> str:
 
 def _choose(asked: Asked) -> tuple[int, float]:
     """Let the reader move the threshold; return its place and itself, and keep it in the address."""
-    key, found = f"threshold-{asked.run.name}-{asked.model.key}", asked.answers
-    held = held_threshold(key, found)
-    now = found.chosen if held is None else found.place(held)
-    _slider(found, key, now)
+    key, answers = f"threshold-{asked.run.name}-{asked.model.key}", asked.answers
+    held = held_threshold(key, answers)
+    now = answers.chosen if held is None else answers.place(held)
+    _slider(answers, key, now)
     keep_threshold(held)
-    return now, found.thresholds[now] if held is None else held
+    return now, answers.thresholds[now] if held is None else held
 
 
-def _slider(found: Answers, key: str, now: int) -> None:
+def _slider(answers: Answers, key: str, now: int) -> None:
     """Draw the slider and the buttons beside it; `key` holds the threshold, or None for that of validation."""
 
     def hold(threshold: float | None) -> None:
@@ -112,23 +112,23 @@ def _slider(found: Answers, key: str, now: int) -> None:
 
     def moved() -> None:
         place = st.session_state["cut"]
-        hold(None if place == found.chosen else found.thresholds[place])
+        hold(None if place == answers.chosen else answers.thresholds[place])
 
     st.session_state["cut"] = now
     st.select_slider(
-        "Threshold: from this score on, a clip is called AI", range(len(found.thresholds)), key="cut",
-        format_func=lambda place: found.label(place, st.session_state.get(key)), on_change=moved,
+        "Threshold: from this score on, a clip is called AI", range(len(answers.thresholds)), key="cut",
+        format_func=lambda place: answers.label(place, st.session_state.get(key)), on_change=moved,
         help="Each step changes at least one verdict: between two neighbouring scores all thresholds do the same. "
         "The arrow keys move it too.",
     )  # fmt: skip
     with st.container(horizontal=True, gap="small"):
         st.button(
-            f"Back to the validation threshold ({shown(found.thresholds[found.chosen])})", on_click=hold,
-            args=(None,), disabled=now == found.chosen, icon=":material/undo:", type="primary",
+            f"Back to the validation threshold ({shown(answers.thresholds[answers.chosen])})", on_click=hold,
+            args=(None,), disabled=now == answers.chosen, icon=":material/undo:", type="primary",
         )  # fmt: skip
         st.button("0.5", on_click=hold, args=(0.5,), help="Where no threshold was chosen")
         st.button(
-            "Equal errors", on_click=hold, args=(found.thresholds[found.equal_errors],),
+            "Equal errors", on_click=hold, args=(answers.thresholds[answers.equal_errors],),
             help="Where the share of human clips called AI is nearest to the share of AI clips missed",
         )  # fmt: skip
 
@@ -228,17 +228,17 @@ def _behind(asked: Asked, point: OperatingPoint, cell: str) -> pd.DataFrame:
 
 
 def _clips(asked: Asked, point: OperatingPoint, cell: str) -> None:
-    found, title = _behind(asked, point, cell), _heading(asked, point, cell)
+    clips, title = _behind(asked, point, cell), _heading(asked, point, cell)
     order = "surest first"
     if cell in ONLY and asked.other:
         order = f"widest apart first; {asked.other.name} at its validation threshold"
     st.caption(f"**{title}**, {order}")
-    if found.empty:
+    if clips.empty:
         st.markdown("None.")
         return
     columns = {f"p_{asked.model.key}": "Score"} | ({f"p_{asked.other.key}": asked.other.name} if asked.other else {})
     columns |= ({"label": "Class"} if cell in ONLY else {}) | {"source": "Source", "path": "Clip"}
-    clip_view.list_clips(found, columns, "behind", title, MOST)
+    clip_view.list_clips(clips, columns, "behind", title, MOST)
 
 
 # The curves, and every figure

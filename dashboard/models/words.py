@@ -56,9 +56,9 @@ def point_rows(points: Mapping[str, OperatingPoint]) -> list[dict[str, str]]:
 
 
 def _figure(point: OperatingPoint, name: str) -> str:
-    found = errors(point)[name] if name in ("fpr", "fnr") else estimate(point, name)
+    figure = errors(point)[name] if name in ("fpr", "fnr") else estimate(point, name)
     k, n = parts(point).get(name, (0, 0))
-    return decimals(found) + (f" · {k}{NBSP}of{NBSP}{n}" if n else "")
+    return decimals(figure) + (f" · {k}{NBSP}of{NBSP}{n}" if n else "")
 
 
 def cell_button(cell: str, point: OperatingPoint) -> str:
@@ -92,10 +92,10 @@ def _word(label: str) -> str:
 
 def curves_alt(name: str, split: str, point: OperatingPoint, curve: str) -> str:
     """Say what a curve shows, for those who cannot see it."""
-    found = errors(point)
+    rates = errors(point)
     return (
         f"{curve} curve of {name} on {point.n} {SPLIT_WORDS[split]}. At the threshold {shown(point.threshold)} "
-        f"{percent(found['fpr'].value)} of the human clips are called AI and {percent(found['fnr'].value)} of the AI "
+        f"{percent(rates['fpr'].value)} of the human clips are called AI and {percent(rates['fnr'].value)} of the AI "
         "clips are missed"
     )
 
@@ -123,14 +123,14 @@ def detector_rows(results: Results) -> list[dict[str, str]]:
     ]
 
 
-def song_rows(found: ModelResults, results: Results) -> list[dict[str, str]]:
+def song_rows(detectors: ModelResults, results: Results) -> list[dict[str, str]]:
     """Return every detector's figures over whole songs."""
     columns = {"AUC": "roc_auc", "Songs called rightly": "accuracy"}
     columns |= {f"{theme.MARKS[label]} {name} songs": f"recall_{label}" for label, name in theme.NAMES.items()}
     return [
         {"Detector": model.name}
-        | {title: decimals(found.details[model.key].songs.scores[field]) for title, field in columns.items()}
-        | {"Songs": str(found.details[model.key].songs.n)}
+        | {title: decimals(detectors.details[model.key].songs.scores[field]) for title, field in columns.items()}
+        | {"Songs": str(detectors.details[model.key].songs.n)}
         for model in results.models
     ]
 
@@ -141,16 +141,16 @@ def pair_rows(pairs: Sequence[Pair], names: Mapping[str, str]) -> list[dict[str,
         {"Detector": names[pair.first], "minus": names[pair.second]}
         | {
             title: cell
-            for quantity, found in (("AUC", pair.area), ("Accuracy", pair.accuracy))
-            for title, cell in ((quantity, signed(found)), (f"p ({quantity})", f"{found.p_value:.2g}"))
+            for quantity, difference in (("AUC", pair.area), ("Accuracy", pair.accuracy))
+            for title, cell in ((quantity, signed(difference)), (f"p ({quantity})", f"{difference.p_value:.2g}"))
         }
         for pair in pairs
     ]
 
 
-def signed(found: DetectorDifference) -> str:
+def signed(difference: DetectorDifference) -> str:
     """Return a difference with its interval: `+0.074 [+0.013, +0.157]`."""
-    value = found.value
+    value = difference.value
     return f"{value.value:+.3f} [{value.low:+.3f},{NBSP}{value.high:+.3f}]"
 
 
@@ -168,9 +168,9 @@ def concatenation(pair: Pair) -> str:
 # Calibration
 
 
-def band_sentence(found: Calibration, name: str) -> str:
+def band_sentence(calibration: Calibration, name: str) -> str:
     """Say what the uncertain band leaves undecided, and how often the rest is wrong."""
-    band = found.band
+    band = calibration.band
     decided = band.n - band.inside
     above = "never" if band.high > 1 else f"from {shown(band.high)}"
     below = "never" if band.low <= 0 else f"below {shown(band.low)}"
@@ -181,25 +181,25 @@ def band_sentence(found: Calibration, name: str) -> str:
     )
 
 
-def _sure(found: Measurement) -> str:
-    return f"{percent(found.value)}, interval {span(found)}"
+def _sure(share: Measurement) -> str:
+    return f"{percent(share.value)}, interval {span(share)}"
 
 
-def bin_rows(found: Calibration, when: str) -> list[dict[str, str]]:
+def bin_rows(calibration: Calibration, when: str) -> list[dict[str, str]]:
     """Return the bins of a reliability diagram."""
     return [
         {"Mean score": f"{part.mean:.3f}", "Share of AI": decimals(part.ai), "Clips": str(part.n)}
-        for part in found.bins[when]
+        for part in calibration.bins[when]
     ]
 
 
-def calibration_sentence(found: Calibration, name: str) -> str:
+def calibration_sentence(calibration: Calibration, name: str) -> str:
     """Say how far the score is from a probability, before and after the temperature."""
-    way = "too sure of itself" if found.temperature > 1 else "not sure enough"
+    way = "too sure of itself" if calibration.temperature > 1 else "not sure enough"
     return (
-        f"On {counted(found.n, 'test clip')} the score of {name} and the share of AI differ by "
-        f"{found.ece['before']:.3f} on average (expected calibration error). Validation says it is {way}: a "
-        f"temperature of {found.temperature:.2f} makes that {found.ece['after']:.3f}."
+        f"On {counted(calibration.n, 'test clip')} the score of {name} and the share of AI differ by "
+        f"{calibration.ece['before']:.3f} on average (expected calibration error). Validation says it is {way}: a "
+        f"temperature of {calibration.temperature:.2f} makes that {calibration.ece['after']:.3f}."
     )
 
 

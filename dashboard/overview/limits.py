@@ -48,10 +48,10 @@ def _generators(results: Results) -> str:
 
 def _unheard(results: Results, robustness: Robustness) -> str:
     """Tell what is known of generators that were new to the models."""
-    if robustness.leave_out and (own := robustness.leave_out.models[results.headline.key].ai):
+    if robustness.leave_out and (held_out := robustness.leave_out.models[results.headline.key].ai):
         return (
-            f"**Generators never heard.** Of {counted(own.n, 'clip')} from {counted(own.sources, 'AI source')}, each "
-            f"held out in turn, the {results.headline.name} catches {percents(own.error.complement)}."
+            f"**Generators never heard.** Of {counted(held_out.n, 'clip')} from {counted(held_out.sources, 'AI source')}, "
+            f"each held out in turn, the {results.headline.name} catches {percents(held_out.error.complement)}."
         )
     new = set(results.sources_in("ai", "test")) - set(results.sources_in("ai", "train"))
     return "" if new else "**Generators never heard.** Every AI source in the test was also in the training."

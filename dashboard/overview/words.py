@@ -77,25 +77,29 @@ def _at_home(results: Results) -> Card:
     )
 
 
-def _away(found: LeaveOut, model: Model) -> Card:
-    own = found.models[model.key]
-    pooled = [part for part in (own.ai, own.human) if part]
+def _away(leave_out: LeaveOut, model: Model) -> Card:
+    overall = leave_out.models[model.key]
+    pooled = [part for part in (overall.ai, overall.human) if part]
     clips, songs, sources = (sum(getattr(part, unit) for part in pooled) for unit in ("n", "songs", "sources"))
-    mean = f"AUC **{own.mean_auc:.2f}**, mean over AI sources" if own.mean_auc is not None else "No AI source"
+    mean = f"AUC **{overall.mean_auc:.2f}**, mean over AI sources" if overall.mean_auc is not None else "No AI source"
     return Card(
         tested=f"{counted(clips, 'clip')}, {counted(songs, 'song')}, {counted(sources, 'source')}",
-        shares=_shares(own.ai.error.complement if own.ai else None, own.human.error if own.human else None),
+        shares=_shares(
+            overall.ai.error.complement if overall.ai else None, overall.human.error if overall.human else None
+        ),
         area=mean,
     )
 
 
-def _at_worst(found: ChangedSound, model: Model) -> Card:
-    _, *changed = found.models[model.key]
+def _at_worst(changes: ChangedSound, model: Model) -> Card:
+    _, *changed = changes.models[model.key]
     caught = min((line.missed.complement for line in changed), key=lambda share: share.value)
     accused = max((line.called_ai for line in changed), key=lambda share: share.value)
     area = min((line.area for line in changed), key=lambda area: area.value)
     return Card(
-        tested=f"{counted(found.n, 'test clip')}, {counted(found.songs, 'song')}, {counted(len(changed), 'change')}",
+        tested=", ".join(
+            (counted(changes.n, "test clip"), counted(changes.songs, "song"), counted(len(changed), "change"))
+        ),
         shares=_shares(caught, accused),
         area=f"AUC **{area.value:.2f}**; interval {area.low:.2f} to {area.high:.2f}",
     )

@@ -114,8 +114,8 @@ def _fusion(value: Mapping[str, Any], model: Model, branches: tuple[str, ...]) -
     weights = {name: {label: _weight(value["mean_weights"][name][label]) for label in LABELS} for name in branches}
     removals = {name: _removal(value["without"][name]) for name in branches}
     against = {
-        other: {figure: difference(found[figure]) for figure in ("roc_auc", "accuracy")}
-        for other, found in value["against"].items()
+        other: {figure: difference(differences[figure]) for figure in ("roc_auc", "accuracy")}
+        for other, differences in value["against"].items()
         if other in OTHERS
     }
     return Fusion(model, branches, weights, removals, against)
@@ -155,12 +155,12 @@ def with_branches(run: Run, clips: pd.DataFrame, fusion: str) -> pd.DataFrame:
     ------
     ArtifactError : the arrays are missing, damaged, or of another training than the evaluation.
     """
-    table, scores = clips.copy(), _branch_scores(run, fusion)
+    branched, scores = clips.copy(), _branch_scores(run, fusion)
     if len(scores) != len(clips) or not np.allclose(scores["p"], clips[f"p_{fusion}"], atol=SAME):
         raise ArtifactError(run.fusion, "not what the evaluation looked at", run.remedy("evaluate"))
     for name in scores.columns.drop("p"):
-        table[name] = scores[name].to_numpy()
-    return table
+        branched[name] = scores[name].to_numpy()
+    return branched
 
 
 @kept(lambda run, fusion: (run.fusion,), most=8)
@@ -170,14 +170,14 @@ def _branch_scores(run: Run, fusion: str) -> pd.DataFrame:
     wanted = {column: f"{fusion}_{name}" for column, name in names.items()}
     arrays = _joined(run, wanted)
     weights = arrays.pop("weights")
-    found = pd.DataFrame(arrays)
+    scores = pd.DataFrame(arrays)
     for place, name in enumerate(branches):
-        found[f"weight_{name}"] = weights[:, place]
-        found[f"change_{name}"] = log_odds(found[f"p_without_{name}"].to_numpy()) - log_odds(found["p"].to_numpy())
-    changes = np.abs(found[[f"change_{name}" for name in branches]].to_numpy())
-    found["most"] = np.array(branches)[weights.argmax(axis=1)]
-    found["furthest"] = np.array(branches)[changes.argmax(axis=1)]
-    return found
+        scores[f"weight_{name}"] = weights[:, place]
+        scores[f"change_{name}"] = log_odds(scores[f"p_without_{name}"].to_numpy()) - log_odds(scores["p"].to_numpy())
+    changes = np.abs(scores[[f"change_{name}" for name in branches]].to_numpy())
+    scores["most"] = np.array(branches)[weights.argmax(axis=1)]
+    scores["furthest"] = np.array(branches)[changes.argmax(axis=1)]
+    return scores
 
 
 def _joined(run: Run, wanted: Mapping[str, str]) -> dict[str, storage.Array]:

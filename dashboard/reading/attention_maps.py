@@ -89,17 +89,17 @@ def missing(run: Run) -> ArtifactError:
 
 def of_clip(maps: Maps, row: int) -> Array | None:
     """Return a clip's map in multiples of the even share, or None when none was made for it."""
-    found = np.flatnonzero(maps.rows == row)
-    return times_even(maps.shares[found[0]]) if len(found) else None
+    places = np.flatnonzero(maps.rows == row)
+    return times_even(maps.shares[places[0]]) if len(places) else None
 
 
 def times_even(share: Array) -> Array:
     """Return shares (..., patch rows, patch columns) as multiples of the even share."""
-    found: Array = share.astype(float) * share.shape[-1] * share.shape[-2]
-    return found
+    multiples: Array = share.astype(float) * share.shape[-1] * share.shape[-2]
+    return multiples
 
 
-def scaled(maps: Maps, own: Array, scale: str) -> MapScale:
+def scaled(maps: Maps, clip_map: Array, scale: str) -> MapScale:
     """Return what the colours and the lanes of a clip's map reach to: this clip's largest values, or those of all.
 
     Of all clips, one patch in 200 lies beyond the colours: a few glaring ones would leave the others without any.
@@ -108,7 +108,7 @@ def scaled(maps: Maps, own: Array, scale: str) -> MapScale:
         every = times_even(maps.shares)
         low, high = 0.0, float(np.quantile(every, COMMON))
     else:
-        every, low, high = own[None], float(own.min()), float(own.max())
+        every, low, high = clip_map[None], float(clip_map.min()), float(clip_map.max())
     return MapScale(low, high, float(every.mean(axis=1).max()), float(every.mean(axis=2).max()))
 
 
@@ -117,14 +117,14 @@ def edges(centres: Array) -> Array:
     if len(centres) < 2:
         return np.array([centres[0] - 0.5, centres[0] + 0.5])
     inner = (centres[:-1] + centres[1:]) / 2
-    found: Array = np.concatenate([[2 * centres[0] - inner[0]], inner, [2 * centres[-1] - inner[-1]]])
-    return found
+    ends: Array = np.concatenate([[2 * centres[0] - inner[0]], inner, [2 * centres[-1] - inner[-1]]])
+    return ends
 
 
-def most_attended(own: Array, seconds: Array, length: float) -> Stretch:
+def most_attended(clip_map: Array, seconds: Array, length: float) -> Stretch:
     """Return the second that holds most attention: of a map (patch rows, patch columns) of a clip of some length."""
     ends = np.clip(edges(seconds), 0, length)
-    before = np.concatenate([[0], np.cumsum(own.sum(axis=0) / own.sum())])
+    before = np.concatenate([[0], np.cumsum(clip_map.sum(axis=0) / clip_map.sum())])
     span = min(SECOND, ends[-1] - ends[0])
     starts = np.unique(np.clip(np.concatenate([ends, ends - span]), ends[0], ends[-1] - span))
     held = np.interp(starts + span, ends, before) - np.interp(starts, ends, before)
@@ -133,15 +133,15 @@ def most_attended(own: Array, seconds: Array, length: float) -> Stretch:
     return Stretch(start, start + span, float(held[best]), span / float(ends[-1] - ends[0]))
 
 
-def peak(own: Array, maps: Maps) -> tuple[float, float]:
+def peak(clip_map: Array, maps: Maps) -> tuple[float, float]:
     """Return where the most attended patch lies, in seconds and Hz."""
-    row, column = np.unravel_index(own.argmax(), own.shape)
+    row, column = np.unravel_index(clip_map.argmax(), clip_map.shape)
     return float(maps.seconds[column]), float(maps.hertz[row])
 
 
-def held_by_tenth(own: Array) -> float:
+def held_by_tenth(clip_map: Array) -> float:
     """Return the share of attention that the most attended tenth of the patches holds; 0.1 if all are alike."""
-    ordered = np.sort(own.ravel())[::-1] / own.sum()
+    ordered = np.sort(clip_map.ravel())[::-1] / clip_map.sum()
     return float(ordered[: max(1, round(len(ordered) / 10))].sum())
 
 
@@ -149,18 +149,21 @@ def mean_maps(maps: Maps, test: pd.DataFrame) -> MeanMaps | None:
     """Return the mean map of each class over those test clips that have one; None unless both classes have some."""
     known = np.isin(maps.rows, test.index)
     rows, shares = maps.rows[known], times_even(maps.shares[known])
-    own = test.loc[rows]
-    by_label = {label: shares[(own["label"] == label).to_numpy()] for label in ("human", "ai")}
-    if min(len(found) for found in by_label.values()) == 0:
+    clips = test.loc[rows]
+    by_label = {label: shares[(clips["label"] == label).to_numpy()] for label in ("human", "ai")}
+    if min(len(class_maps) for class_maps in by_label.values()) == 0:
         return None
-    by_song = {label: _song_means(found, own.loc[own["label"] == label, "song"]) for label, found in by_label.items()}
-    mean = {label: found.mean(axis=0) for label, found in by_label.items()}
-    error = np.sqrt(sum(_squared_error(found) for found in by_song.values()))
+    by_song = {
+        label: _song_means(class_maps, clips.loc[clips["label"] == label, "song"])
+        for label, class_maps in by_label.items()
+    }
+    mean = {label: class_maps.mean(axis=0) for label, class_maps in by_label.items()}
+    error = np.sqrt(sum(_squared_error(class_maps) for class_maps in by_song.values()))
     apart = np.abs(by_song["human"].mean(axis=0) - by_song["ai"].mean(axis=0))
     return MeanMaps(
         mean,
-        clips={label: len(found) for label, found in by_label.items()},
-        songs={label: len(found) for label, found in by_song.items()},
+        clips={label: len(class_maps) for label, class_maps in by_label.items()},
+        songs={label: len(class_maps) for label, class_maps in by_song.items()},
         difference=mean["human"] - mean["ai"],
         striking=int((apart > STRIKING * error).sum()),
     )
@@ -171,13 +174,13 @@ def _song_means(shares: Array, songs: pd.Series) -> Array:
     names, place = np.unique(songs.to_numpy(str), return_inverse=True)
     total = np.zeros((len(names), *shares.shape[1:]))
     np.add.at(total, place, shares)
-    found: Array = total / np.bincount(place)[:, None, None]
-    return found
+    means: Array = total / np.bincount(place)[:, None, None]
+    return means
 
 
-def _squared_error(found: Array) -> Array:
+def _squared_error(song_means: Array) -> Array:
     """Return the squared standard error of the mean; of one song, nothing can be said."""
-    if len(found) < 2:
-        return np.full(found.shape[1:], np.inf)
-    variance: Array = found.var(axis=0, ddof=1) / len(found)
+    if len(song_means) < 2:
+        return np.full(song_means.shape[1:], np.inf)
+    variance: Array = song_means.var(axis=0, ddof=1) / len(song_means)
     return variance

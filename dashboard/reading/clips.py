@@ -39,30 +39,30 @@ def clip_table_files(run: Run) -> tuple[Path, ...]:
 
 @kept(clip_table_files)
 def _clip_table(run: Run) -> pd.DataFrame:
-    models, table = runs.results(run).models, _clips(run)
+    models, clips = runs.results(run).models, _clips(run)
     try:
-        for name, probability in _probabilities(run, table["path"]).items():
-            table[f"p_{name}"] = probability
+        for name, probability in _probabilities(run, clips["path"]).items():
+            clips[f"p_{name}"] = probability
         for model in models:
-            called = table[f"p_{model.key}"].ge(model.threshold)
-            table[f"call_{model.key}"] = called.map({False: LABELS[0], True: LABELS[1]})
-            table[f"right_{model.key}"] = table[f"call_{model.key}"].eq(table["label"])
-        weights = _read(run, run.attention_weights).set_index("path").loc[table["path"]]
+            called = clips[f"p_{model.key}"].ge(model.threshold)
+            clips[f"call_{model.key}"] = called.map({False: LABELS[0], True: LABELS[1]})
+            clips[f"right_{model.key}"] = clips[f"call_{model.key}"].eq(clips["label"])
+        weights = _read(run, run.attention_weights).set_index("path").loc[clips["path"]]
         for branch in ("autoencoder", "transformer"):
-            table[f"weight_{branch}"] = weights[branch].to_numpy(float)
+            clips[f"weight_{branch}"] = weights[branch].to_numpy(float)
     except (KeyError, ValueError, TypeError) as error:
         raise ArtifactError(
             run.predictions, "damaged, or of another evaluation than the rest", run.remedy("evaluate")
         ) from error
-    table["reconstruction_error"] = run.read_splits(run.ae_losses, "autoencoder")
-    return table
+    clips["reconstruction_error"] = run.read_splits(run.ae_losses, "autoencoder")
+    return clips
 
 
 def _clips(run: Run) -> pd.DataFrame:
     rows = [[getattr(clip, name) for name in CLIP_COLUMNS] for clip in runs.clips_by_path(run).values()]
-    table = pd.DataFrame(rows, columns=list(CLIP_COLUMNS))
-    table["label"] = table["label"].map(dict(enumerate(LABELS)))
-    return table.rename(columns={"group": "song"})[["row", "path", "label", *FACTS]]
+    clips = pd.DataFrame(rows, columns=list(CLIP_COLUMNS))
+    clips["label"] = clips["label"].map(dict(enumerate(LABELS)))
+    return clips.rename(columns={"group": "song"})[["row", "path", "label", *FACTS]]
 
 
 def _probabilities(run: Run, paths: pd.Series) -> pd.DataFrame:

@@ -155,7 +155,7 @@ def _calibration(value: Mapping[str, Any]) -> Calibration:
         n=count(value["n"]),
         temperature=number(value["temperature"]),
         ece={when: number(value[f"ece_{when}"]) for when in whens},
-        bins={when: tuple(_bin(found) for found in value["bins"][when]) for when in whens},
+        bins={when: tuple(_bin(part) for part in value["bins"][when]) for when in whens},
         band=_band(value["band"], value["band_result"]),
     )
 
@@ -165,15 +165,15 @@ def _bin(value: Mapping[str, Any]) -> Bin:
     return Bin(count(value["n"]), number(value["mean_probability"]), share)
 
 
-def _band(band: Mapping[str, Any], found: Mapping[str, Any]) -> UndecidedBand:
+def _band(band: Mapping[str, Any], outcome: Mapping[str, Any]) -> UndecidedBand:
     return UndecidedBand(
         low=number(band["low"]),
         high=number(band["high"]),
-        n=count(found["n"]),
-        inside=count(found["inside"]),
-        errors=count(found["errors"]),
-        coverage=estimate(found["coverage"], found["coverage_interval"]),
-        error=estimate(found["error"], found["error_interval"]),
+        n=count(outcome["n"]),
+        inside=count(outcome["inside"]),
+        errors=count(outcome["errors"]),
+        coverage=estimate(outcome["coverage"], outcome["coverage_interval"]),
+        error=estimate(outcome["error"], outcome["error_interval"]),
     )
 
 
@@ -184,9 +184,9 @@ def _pair(first: str, second: str, value: Mapping[str, Any]) -> Pair:
     return Pair(first, second, *sizes, *(difference(value[name]) for name in ("roc_auc", "accuracy")))
 
 
-def _turned(found: DetectorDifference) -> DetectorDifference:
-    value = found.value
-    return DetectorDifference(Measurement(-value.value, -value.high, -value.low), found.p_value)
+def _turned(difference: DetectorDifference) -> DetectorDifference:
+    value = difference.value
+    return DetectorDifference(Measurement(-value.value, -value.high, -value.low), difference.p_value)
 
 
 # Training
@@ -194,8 +194,8 @@ def _turned(found: DetectorDifference) -> DetectorDifference:
 
 def trainings(run: Run) -> list[str]:
     """Return the names of the trainings with a history, in the order they were made."""
-    found = {path.stem for path in run.history("any").parent.glob("*.csv")}
-    return [name for name in TRAININGS if name in found] + sorted(found - set(TRAININGS))
+    written = {path.stem for path in run.history("any").parent.glob("*.csv")}
+    return [name for name in TRAININGS if name in written] + sorted(written - set(TRAININGS))
 
 
 def read_history(run: Run, name: str) -> pd.DataFrame:

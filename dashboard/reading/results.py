@@ -186,7 +186,7 @@ def parse(value: Mapping[str, Any], seconds: float) -> Results:
         max_fpr=number(value["threshold_rule"]["max_fpr"]),
         confidence=number(value["confidence"]),
         models=_models(value["models"]),
-        comparisons=tuple(_comparison(found) for found in value["comparisons"]),
+        comparisons=tuple(_comparison(comparison) for comparison in value["comparisons"]),
         cells=tuple(_cell(cell) for cell in data["counts"]),
         sources=tuple(_source(source) for source in value["sources"]),
         skipped={text(reason): count(n) for reason, n in data["skipped"].items()},

@@ -287,7 +287,7 @@ def _spread(value: Mapping[str, Any]) -> Spread:
     return Spread(
         mean=number(value["mean"]),
         deviation=None if deviation is None else number(deviation),
-        values=tuple(number(found) for found in value["values"]),
+        values=tuple(number(figure) for figure in value["values"]),
     )
 
 

@@ -51,15 +51,15 @@ def runs() -> list[Run]:
     ------
     ArtifactError : there is none.
     """
-    found = list_runs()
-    if not found:
+    started = list_runs()
+    if not started:
         raise ArtifactError(
             shown_path(artifacts_folder()),
             "there is no run here yet",
             "Run `python scripts/demo.py` for a demo on made-up clips, or "
             "`python -m scripts.pipeline run --human DIR --ai DIR --run NAME` on your own",
         )
-    return found
+    return started
 
 
 def current_run() -> Run:

@@ -73,16 +73,16 @@ def source_chart(sources: Sequence[HeldOutSource], models: Sequence[Model], chos
 
 
 def _compared(
-    found: Mapping[str, Measurement], chosen: Model, measure: str, look: Mapping[str, Any]
+    estimates: Mapping[str, Measurement], chosen: Model, measure: str, look: Mapping[str, Any]
 ) -> tuple[Mark, ...]:
     """Return every detector's figure, by its name, as a small mark, and over them the chosen one's with whiskers."""
     form = ".2f" if measure == AREA else ".0%"
     others = [
-        Mark(at=one.value, says=f"{name}: {one.value:{form}}", **OTHERS)
-        for name, one in found.items()
+        Mark(at=estimate.value, says=f"{name}: {estimate.value:{form}}", **OTHERS)
+        for name, estimate in estimates.items()
         if name != chosen.name
     ]
-    return *others, mark(found[chosen.name], chosen.name, form=form, **look)
+    return *others, mark(estimates[chosen.name], chosen.name, form=form, **look)
 
 
 def _on_axis(rows: tuple[Row, ...], measure: str, lines: tuple[Line, ...], height: int, low: float = 1.0) -> Chart:
@@ -93,8 +93,8 @@ def _on_axis(rows: tuple[Row, ...], measure: str, lines: tuple[Line, ...], heigh
 
 
 def _measured(source: HeldOutSource, model: Model, measure: str) -> Measurement:
-    own = source.models[model.key]
-    return own.area if measure == AREA else own.called_ai(source.label)
+    scores = source.models[model.key]
+    return scores.area if measure == AREA else scores.called_ai(source.label)
 
 
 def _known(model: Model, label: str, measure: str) -> Measurement:
@@ -104,15 +104,15 @@ def _known(model: Model, label: str, measure: str) -> Measurement:
     return right if label == "ai" else right.complement
 
 
-def halves(found: ChangedSound) -> list[list[int]]:
+def halves(changes: ChangedSound) -> list[list[int]]:
     """Return the lines of all changes in two lists of about the same length, kinds kept together."""
-    changed = range(1, len(found.names))
-    first = [n for n in changed if found.kinds.index(found.kinds[n]) <= len(found.names) // 2]
+    changed = range(1, len(changes.names))
+    first = [n for n in changed if changes.kinds.index(changes.kinds[n]) <= len(changes.names) // 2]
     return [half for half in (first, [n for n in changed if n not in first]) if half]
 
 
 def change_chart(
-    found: ChangedSound, lines: Sequence[int], models: Sequence[Model], chosen: Model, measure: str
+    changes: ChangedSound, lines: Sequence[int], models: Sequence[Model], chosen: Model, measure: str
 ) -> Chart:
     """Draw what changes to the sound do to a detector, one row per strength under the kind's name.
 
@@ -120,44 +120,46 @@ def change_chart(
     ----------
     lines : which of the changes.
     """
-    clean = found.models[chosen.key][0]
+    clean = changes.models[chosen.key][0]
     if measure != AREA:
-        rows = _by_kind(found, lines, lambda n: _errors(found.models[chosen.key][n], found.names[n]))
+        rows = _by_kind(changes, lines, lambda n: _errors(changes.models[chosen.key][n], changes.names[n]))
         unchanged = (("human", clean.called_ai), ("ai", clean.missed))
         dashed = tuple(Line(share.value, theme.COLOURS[label], DASHED) for label, share in unchanged)
         return _on_axis(rows, measure, dashed, DENSE)
     look = {"colour": palette.ACCENT}
     rows = _by_kind(
-        found,
+        changes,
         lines,
-        lambda n: _compared({model.name: found.models[model.key][n].area for model in models}, chosen, measure, look),
+        lambda n: _compared({model.name: changes.models[model.key][n].area for model in models}, chosen, measure, look),
     )
-    lowest = min(line.area.low for own in found.models.values() for line in own)  # the same axis for both halves
+    lowest = min(
+        line.area.low for scores in changes.models.values() for line in scores
+    )  # the same axis for both halves
     return _on_axis(rows, measure, (Line(clean.area.value, palette.ACCENT, DASHED),), DENSE, lowest)
 
 
-def _errors(own: ChangeScores, name: str) -> tuple[Mark, ...]:
+def _errors(scores: ChangeScores, name: str) -> tuple[Mark, ...]:
     """Return both error rates of a detector after a change."""
-    shown = (("human", own.called_ai, "human called AI"), ("ai", own.missed, "AI missed"))
+    shown = (("human", scores.called_ai, "human called AI"), ("ai", scores.missed, "AI missed"))
     return tuple(class_mark(share, label, f"{name}, {said}", 9) for label, share, said in shown)
 
 
-def _by_kind(found: ChangedSound, lines: Sequence[int], marks: Callable[[int], tuple[Mark, ...]]) -> tuple[Row, ...]:
+def _by_kind(changes: ChangedSound, lines: Sequence[int], marks: Callable[[int], tuple[Mark, ...]]) -> tuple[Row, ...]:
     """Return a row per change, kinds as headings over their strengths."""
     rows: list[Row] = []
     for n in lines:
-        kind = found.kinds[n]
-        if not rows or kind != found.kinds[n - 1]:
+        kind = changes.kinds[n]
+        if not rows or kind != changes.kinds[n - 1]:
             rows.append(Row(CHANGE_NAMES.get(kind, kind), heading=True))
-        rows.append(Row(found.names[n].removeprefix(kind).strip(), marks(n)))
+        rows.append(Row(changes.names[n].removeprefix(kind).strip(), marks(n)))
     return tuple(rows)
 
 
-def seed_chart(found: Seeds, models: Sequence[Model], chosen: Model) -> Chart:
+def seed_chart(seeds: Seeds, models: Sequence[Model], chosen: Model) -> Chart:
     """Draw each detector's AUC after every training, and their mean."""
     rows = []
     for model in models:
-        spread = found.models[model.key]["roc_auc"]
+        spread = seeds.models[model.key]["roc_auc"]
         colour = palette.ACCENT if model is chosen else palette.NEUTRAL
         each = [
             Mark(at=value, says=f"{model.name}, one training: {value:.3f}", symbol="bar", size=14, colour=colour)

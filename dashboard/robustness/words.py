@@ -49,10 +49,10 @@ def auc_text(area: Measurement) -> str:
 # Worse than at home
 
 
-def errs_more_on_new_sources(found: LeaveOut, model: Model) -> bool:
+def errs_more_on_new_sources(leave_out: LeaveOut, model: Model) -> bool:
     """Tell whether an error rate is above that on known sources, by the whole of both intervals."""
-    own = found.models[model.key]
-    pooled = {"human": own.human, "ai": own.ai}
+    overall = leave_out.models[model.key]
+    pooled = {"human": overall.human, "ai": overall.ai}
     return any(
         part.error.low > model.scores[f"recall_{label}"].complement.high for label, part in pooled.items() if part
     )
@@ -75,8 +75,8 @@ def music_or_file(robustness: Robustness, model: Model) -> str:
         f"A classifier that hears no music has AUC **{auc_text(files.area)}** from facts about the files, and "
         f"**{auc_text(heard.area)}** from facts about the sound that the detectors are given"
     )
-    own = f"The {model.name} has {auc_text(model.scores['roc_auc'])}"
-    return f"**{_shortcut_answer(files, heard)}** {reached}. {own}, {_ahead(files, heard, model)}."
+    detector = f"The {model.name} has {auc_text(model.scores['roc_auc'])}"
+    return f"**{_shortcut_answer(files, heard)}** {reached}. {detector}, {_ahead(files, heard, model)}."
 
 
 def _shortcut_answer(files: Shortcut, heard: Shortcut) -> str:
@@ -88,7 +88,7 @@ def _shortcut_answer(files: Shortcut, heard: Shortcut) -> str:
 
 
 def _ahead(files: Shortcut, heard: Shortcut, model: Model) -> str:
-    ahead = [found.gains[model.key].low > 0 for found in (files, heard)]
+    ahead = [shortcut.gains[model.key].low > 0 for shortcut in (files, heard)]
     said = {
         (True, True): "clearly more than either",
         (False, True): "clearly more than the second only",
@@ -103,29 +103,31 @@ def shortcut_advice(robustness: Robustness) -> list[str]:
         return []
     files, heard = (robustness.shortcuts[kind].advice[1:] for kind in ("files", "heard"))  # the first repeats the AUC
     both = [said for said in files if said in heard]
-    own = {"Files": files, "Sound as given": heard}
-    told = [f"{kind}. {said}" for kind, all_said in own.items() for said in all_said if said not in both]
+    by_kind = {"Files": files, "Sound as given": heard}
+    told = [f"{kind}. {said}" for kind, all_said in by_kind.items() for said in all_said if said not in both]
     return [said.replace("`", "") for said in (*told, *both)]
 
 
 def shortcut_rows(robustness: Robustness, results: Results) -> list[dict[str, str]]:
     """Return every detector's AUC and how far it is above the classifiers without music; those come last."""
-    found = robustness.shortcuts or {}
-    gains = {kind: f"Above {KNOWN[kind]}" for kind in found}
+    shortcuts = robustness.shortcuts or {}
+    gains = {kind: f"Above {KNOWN[kind]}" for kind in shortcuts}
     rows = [
         {"": model.name, "AUC": decimals(model.scores["roc_auc"])}
-        | {title: _signed(found[kind].gains[model.key]) for kind, title in gains.items()}
+        | {title: _signed(shortcuts[kind].gains[model.key]) for kind, title in gains.items()}
         for model in results.models
     ]
     return rows + [
         {"": f"No music: {KNOWN[kind]}", "AUC": decimals(shortcut.area)} | dict.fromkeys(gains.values(), "–")
-        for kind, shortcut in found.items()
+        for kind, shortcut in shortcuts.items()
     ]
 
 
 def fact_rows(robustness: Robustness) -> list[dict[str, str]]:
     """Return every fact's AUC on validation and test, of the files and of the sound given to the detectors."""
-    facts = {kind: {fact.title: fact for fact in found.facts} for kind, found in (robustness.shortcuts or {}).items()}
+    facts = {
+        kind: {fact.title: fact for fact in shortcut.facts} for kind, shortcut in (robustness.shortcuts or {}).items()
+    }
     titles = dict.fromkeys(title for known in facts.values() for title in known)
     return [
         {"Fact": printable(title)}
@@ -162,39 +164,39 @@ def never_heard(robustness: Robustness, model: Model) -> str:
     """Say what a detector makes of sources that it never heard, beside those that it knows."""
     if robustness.leave_out is None:
         return ""
-    own = robustness.leave_out.models[model.key]
+    overall = robustness.leave_out.models[model.key]
     said = [
         "**Less well.**" if errs_more_on_new_sources(robustness.leave_out, model) else "**No clear loss was found.**"
     ]
-    if own.ai:
-        known, found = model.scores["recall_ai"], own.ai.error.complement
+    if overall.ai:
+        known, caught = model.scores["recall_ai"], overall.ai.error.complement
         said.append(
-            f"From {counted(own.ai.sources, 'AI source')} it never heard, the {model.name} catches "
-            f"**{percents(found)}** of {counted(own.ai.n, 'clip')} ({counted(own.ai.songs, 'song')}), "
+            f"From {counted(overall.ai.sources, 'AI source')} it never heard, the {model.name} catches "
+            f"**{percents(caught)}** of {counted(overall.ai.n, 'clip')} ({counted(overall.ai.songs, 'song')}), "
             f"instead of {percents(known)} from sources it knows.{_weakest(robustness.leave_out, model)}"
         )
-    if own.human:
+    if overall.human:
         known = model.scores["recall_human"].complement
         said.append(
-            f"Of {counted(own.human.n, 'human clip')} from {counted(own.human.sources, 'source')} it never heard it "
-            f"calls **{percents(own.human.error)}** AI, instead of {percents(known)}."
+            f"Of {counted(overall.human.n, 'human clip')} from {counted(overall.human.sources, 'source')} it never heard "
+            f"it calls **{percents(overall.human.error)}** AI, instead of {percents(known)}."
         )
-    return " ".join([*said, *_stricter(own, model)])
+    return " ".join([*said, *_stricter(overall, model)])
 
 
-def _stricter(own: Overall, model: Model) -> Iterator[str]:
+def _stricter(overall: Overall, model: Model) -> Iterator[str]:
     """Say what a threshold for new human sources does, where one was chosen."""
-    if own.strict is None:
+    if overall.strict is None:
         return
-    caught = f" and catch {percents(own.strict.ai.error.complement)} of those AI clips" if own.strict.ai else ""
+    caught = f" and catch {percents(overall.strict.ai.error.complement)} of those AI clips" if overall.strict.ai else ""
     yield (
-        f"A stricter threshold, {own.strict.threshold:.3g} instead of {model.threshold:.3g}, chosen on human sources "
-        f"held out in turn, would call {percents(own.strict.human.error)} of them AI{caught}."
+        f"A stricter threshold, {overall.strict.threshold:.3g} instead of {model.threshold:.3g}, chosen on human "
+        f"sources held out in turn, would call {percents(overall.strict.human.error)} of them AI{caught}."
     )
 
 
-def _weakest(found: LeaveOut, model: Model) -> str:
-    source = min(found.of("ai"), key=lambda source: source.models[model.key].right.value)
+def _weakest(leave_out: LeaveOut, model: Model) -> str:
+    source = min(leave_out.of("ai"), key=lambda source: source.models[model.key].right.value)
     right = source.models[model.key].right
     return f" Fewest of {literal(source.name)}: {percents(right)}, n = {source.n}." if right.value < 1 else ""
 
@@ -219,11 +221,11 @@ def how_held_out(robustness: Robustness, model: Model) -> str:
 
 def ranked(sources: Sequence[HeldOutSource], model: Model, measure: str) -> list[HeldOutSource]:
     """Return sources with the ones a detector finds hardest first."""
-    own = {source.name: source.models[model.key] for source in sources}
-    return sorted(sources, key=lambda s: (own[s.name].area if measure == AREA else own[s.name].right).value)
+    scores = {source.name: source.models[model.key] for source in sources}
+    return sorted(sources, key=lambda s: (scores[s.name].area if measure == AREA else scores[s.name].right).value)
 
 
-def source_rows(found: LeaveOut, models: Sequence[Model], measure: str) -> list[dict[str, str]]:
+def source_rows(leave_out: LeaveOut, models: Sequence[Model], measure: str) -> list[dict[str, str]]:
     """Return one row per held-out source, with every detector's figure; plain text."""
     return [
         {
@@ -233,7 +235,7 @@ def source_rows(found: LeaveOut, models: Sequence[Model], measure: str) -> list[
             "Songs": f"{source.songs:,}",
         }
         | {model.name: _source_cell(source, model, measure) for model in models}
-        for source in found.sources
+        for source in leave_out.sources
     ]
 
 
@@ -246,8 +248,8 @@ def source_alt(sources: Sequence[HeldOutSource], model: Model, measure: str) -> 
 
 
 def _source_cell(source: HeldOutSource, model: Model, measure: str) -> str:
-    own = source.models[model.key]
-    return auc_text(own.area) if measure == AREA else percents(own.called_ai(source.label))
+    scores = source.models[model.key]
+    return auc_text(scores.area) if measure == AREA else percents(scores.called_ai(source.label))
 
 
 # Does it hold after re-encoding?
@@ -257,9 +259,9 @@ def after_changes(robustness: Robustness, model: Model) -> str:
     """Say what changes to the sound cost a detector, and which costs most."""
     if robustness.changes is None:
         return ""
-    found = robustness.changes
-    clean, changed = found.models[model.key][0], dict(zip(found.names, found.models[model.key], strict=True))
-    changed.pop(found.names[0])
+    changes = robustness.changes
+    clean, changed = changes.models[model.key][0], dict(zip(changes.names, changes.models[model.key], strict=True))
+    changed.pop(changes.names[0])
     costly = [name for name, line in changed.items() if line.loss.high < 0]
     if not costly:
         answer = f"**In rank, yes.** None of {len(changed)} changes clearly costs the {model.name} AUC."
@@ -269,10 +271,10 @@ def after_changes(robustness: Robustness, model: Model) -> str:
             f"**Not after every change.** {len(costly)} of {len(changed)} clearly cost the {model.name} AUC, most "
             f"{literal(worst)}: **{auc_text(changed[worst].area)}** instead of {auc_text(clean.area)}."
         )
-    return f"{answer} {_worst_errors(found, changed, clean)}"
+    return f"{answer} {_worst_errors(changes, changed, clean)}"
 
 
-def _worst_errors(found: ChangedSound, changed: Mapping[str, ChangeScores], clean: ChangeScores) -> str:
+def _worst_errors(changes: ChangedSound, changed: Mapping[str, ChangeScores], clean: ChangeScores) -> str:
     worse = sum(errs_more(line, clean) for line in changed.values())
     missed = max(changed, key=lambda name: changed[name].missed.value)
     called = max(changed, key=lambda name: changed[name].called_ai.value)
@@ -295,15 +297,15 @@ def seen_changes(robustness: Robustness) -> str:
     return "The detectors were trained on unchanged clips only (compare: `--set train.waveform_copies=2`)."
 
 
-def change_title(found: ChangedSound, model: Model, measure: str) -> str:
+def change_title(changes: ChangedSound, model: Model, measure: str) -> str:
     """Return the title over the charts of changes."""
     if measure == AREA:
-        return f"**AUC of the {model.name}** ({counted(found.n, 'test clip')}, {counted(found.songs, 'song')})"
+        return f"**AUC of the {model.name}** ({counted(changes.n, 'test clip')}, {counted(changes.songs, 'song')})"
     human, ai = (
-        f"{theme.MARKS[label]} {said} (n = {found.clips[label]})"
+        f"{theme.MARKS[label]} {said} (n = {changes.clips[label]})"
         for label, said in (("human", "Human called AI"), ("ai", "AI missed"))
     )
-    return f"**Errors of the {model.name} at its threshold**: {human}, {ai}; {counted(found.songs, 'song')}"
+    return f"**Errors of the {model.name} at its threshold**: {human}, {ai}; {counted(changes.songs, 'song')}"
 
 
 def change_key(measure: str) -> str:
@@ -312,13 +314,13 @@ def change_key(measure: str) -> str:
     return f"Dashed: the same clips unchanged.{others} Thresholds stay where clean validation clips put them."
 
 
-def detector_rows(found: ChangedSound, models: Sequence[Model]) -> list[dict[str, str]]:
+def detector_rows(changes: ChangedSound, models: Sequence[Model]) -> list[dict[str, str]]:
     """Return one row per detector: what the changes cost it; plain text."""
-    return [_detector_row(found, model) for model in models]
+    return [_detector_row(changes, model) for model in models]
 
 
-def _detector_row(found: ChangedSound, model: Model) -> dict[str, str]:
-    clean, *changed = found.models[model.key]
+def _detector_row(changes: ChangedSound, model: Model) -> dict[str, str]:
+    clean, *changed = changes.models[model.key]
     worst = min(changed, key=lambda line: line.area.value)
     called, missed = (max(getattr(line, field).value for line in changed) for field in ("called_ai", "missed"))
     return {
@@ -331,7 +333,7 @@ def _detector_row(found: ChangedSound, model: Model) -> dict[str, str]:
     }
 
 
-def change_rows(found: ChangedSound, model: Model) -> list[dict[str, str]]:
+def change_rows(changes: ChangedSound, model: Model) -> list[dict[str, str]]:
     """Return one row per change with all of one detector's figures; plain text."""
     return [
         {
@@ -341,7 +343,7 @@ def change_rows(found: ChangedSound, model: Model) -> list[dict[str, str]]:
             f"{palette.SIGNS['human']} Human called AI": percents(line.called_ai),
             f"{palette.SIGNS['ai']} AI missed": percents(line.missed),
         }
-        for place, (name, line) in enumerate(zip(found.names, found.models[model.key], strict=True))
+        for place, (name, line) in enumerate(zip(changes.names, changes.models[model.key], strict=True))
     ]
 
 
@@ -349,11 +351,11 @@ def _signed(difference: Measurement) -> str:
     return f"{difference.value:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]"
 
 
-def change_alt(found: ChangedSound, lines: Sequence[int], model: Model, measure: str) -> str:
+def change_alt(changes: ChangedSound, lines: Sequence[int], model: Model, measure: str) -> str:
     """Say what a chart of some of the changes shows."""
     what = "AUC" if measure == AREA else "Human clips called AI and AI clips missed"
     values = ", ".join(
-        f"{printable(found.names[n])} {_change_cell(found.models[model.key][n], measure)}" for n in (0, *lines)
+        f"{printable(changes.names[n])} {_change_cell(changes.models[model.key][n], measure)}" for n in (0, *lines)
     )
     return f"{what} by the {model.name} after each change, with intervals: {values}"
 
@@ -381,18 +383,18 @@ def luck(robustness: Robustness, model: Model) -> str:
 
 def seed_rows(robustness: Robustness, models: Sequence[Model]) -> list[dict[str, str]]:
     """Return one row per detector with its spread over the trainings."""
-    found = robustness.seeds.models if robustness.seeds else {}
+    spreads = robustness.seeds.models if robustness.seeds else {}
     titles = {"roc_auc": "AUC", "accuracy": "Accuracy"}
     return [
-        {"Detector": model.name} | {title: _spread(found[model.key][field]) for field, title in titles.items()}
+        {"Detector": model.name} | {title: _spread(spreads[model.key][field]) for field, title in titles.items()}
         for model in models
-        if found
+        if spreads
     ]
 
 
-def _spread(found: Spread) -> str:
-    deviation = "" if found.deviation is None else f" ± {found.deviation:.3f}"
-    return f"{found.mean:.3f}{deviation} ({min(found.values):.3f} to {max(found.values):.3f})"
+def _spread(spread: Spread) -> str:
+    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.3f}"
+    return f"{spread.mean:.3f}{deviation} ({min(spread.values):.3f} to {max(spread.values):.3f})"
 
 
 def seed_alt(robustness: Robustness, models: Sequence[Model]) -> str:

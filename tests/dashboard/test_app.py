@@ -382,14 +382,14 @@ def test_the_first_page_loads_no_library_of_tables_on_the_server(run: Run) -> No
 
 
 def test_the_results_file_is_parsed_once_as_long_as_it_is_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
+    readings: list[str] = []
     real = Run.read_results
-    monkeypatch.setattr(Run, "read_results", lambda self: read.append(self.name) or real(self))
+    monkeypatch.setattr(Run, "read_results", lambda self: readings.append(self.name) or real(self))
     opened()
-    parsed = len(read)
+    parsed = len(readings)
     assert parsed == 1  # for the figures on the test clips and for what was asked beyond them
     opened()
-    assert len(read) == parsed
+    assert len(readings) == parsed
     rewrite(run, lambda value: value.update(made="2031-01-01T00:00:00+00:00"))
     assert "1 January 2031" in words(opened())
 
@@ -407,8 +407,8 @@ def loaded_by_the_first_page(names: Sequence[str]) -> list[str]:
         f"print(json.dumps([name for name in {list(names)!r} if name in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    found: list[str] = json.loads(done.stdout)
-    return found
+    loaded: list[str] = json.loads(done.stdout)
+    return loaded
 
 
 def test_a_result_without_a_detector_is_no_result(run: Run) -> None:

@@ -70,8 +70,8 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 
 def test_the_nearest_clip_points_the_same_way_however_loud_it_is() -> None:
-    found, similarity = neighbours(unit(np.array([[1.0, 0], [0, 1], [9, 1], [1, 1]])), 0, range(4), 3)
-    assert found == [2, 3, 1]
+    nearest, similarity = neighbours(unit(np.array([[1.0, 0], [0, 1], [9, 1], [1, 1]])), 0, range(4), 3)
+    assert nearest == [2, 3, 1]
     assert similarity == pytest.approx([9 / np.sqrt(82), 1 / np.sqrt(2), 0])
 
 
@@ -83,14 +83,14 @@ def test_a_clip_is_not_its_own_neighbour_and_only_candidates_are() -> None:
 def test_classes_apart_agree_fully_and_classes_at_random_as_chance_would() -> None:
     labels, songs = np.repeat([0, 1], 300), np.arange(600)
     apart = unit(np.stack([1.0 - labels, labels], axis=1) + 0.1)
-    found = class_agreement(apart, labels, songs, ("human", "ai"), 10)
-    assert found is not None
-    assert (found.share, found.n, found.by_label) == (1.0, 600, {"human": 1.0, "ai": 1.0})
-    assert found.chance == pytest.approx(299 / 599)
+    agreement = class_agreement(apart, labels, songs, ("human", "ai"), 10)
+    assert agreement is not None
+    assert (agreement.share, agreement.n, agreement.by_label) == (1.0, 600, {"human": 1.0, "ai": 1.0})
+    assert agreement.chance == pytest.approx(299 / 599)
     noise = unit(np.random.default_rng(0).normal(size=(600, 8)))
-    found = class_agreement(noise, labels, songs, ("human", "ai"), 10)
-    assert found is not None
-    assert found.share == pytest.approx(0.5, abs=0.03)
+    agreement = class_agreement(noise, labels, songs, ("human", "ai"), 10)
+    assert agreement is not None
+    assert agreement.share == pytest.approx(0.5, abs=0.03)
 
 
 def test_clips_of_the_same_song_do_not_make_the_classes_look_apart() -> None:
@@ -98,9 +98,9 @@ def test_clips_of_the_same_song_do_not_make_the_classes_look_apart() -> None:
     labels = songs % 2
     rng = np.random.default_rng(0)
     one_song_one_place = unit(rng.normal(size=(60, 16))[songs] + 0.01 * rng.normal(size=(300, 16)))
-    found = class_agreement(one_song_one_place, labels, songs, ("human", "ai"), 4)
-    assert found is not None
-    assert found.share < 0.65
+    agreement = class_agreement(one_song_one_place, labels, songs, ("human", "ai"), 4)
+    assert agreement is not None
+    assert agreement.share < 0.65
 
 
 def test_one_class_or_one_song_is_too_little_to_agree() -> None:
@@ -176,10 +176,10 @@ def test_small_sources_stand_together_and_are_counted() -> None:
 
 
 def test_the_export_holds_who_the_clips_are_their_scores_and_their_place() -> None:
-    table = pd.read_csv(io.BytesIO(choice.export(clip_table(6).loc[[4, 1]], "hybrid")))
-    assert table["path"].tolist() == ["4.wav", "1.wav"]
-    assert {"label", "split", "p_cnn", "call_cnn", "x", "y"} <= set(table.columns)
-    assert set(table["map"]) == {"hybrid"}
+    exported = pd.read_csv(io.BytesIO(choice.export(clip_table(6).loc[[4, 1]], "hybrid")))
+    assert exported["path"].tolist() == ["4.wav", "1.wav"]
+    assert {"label", "split", "p_cnn", "call_cnn", "x", "y"} <= set(exported.columns)
+    assert set(exported["map"]) == {"hybrid"}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -187,8 +187,8 @@ def test_a_hostile_name_reaches_the_chart_as_letters(name: str) -> None:
     shown = clip_table(4).assign(source=name, path=[f"{row} {name}" for row in range(4)])
     text = map_figures.hover(shown, "cnn")
     chart = map_figures.by_name(shown, choice.values(shown, "source", "cnn"), text, [])
-    drawn = [trace.name for trace in chart.data] + [line.replace("<br>", "") for line in text]
-    assert not any("<" in words for words in drawn)
+    letters = [trace.name for trace in chart.data] + [line.replace("<br>", "") for line in text]
+    assert not any("<" in words for words in letters)
 
 
 # The page
@@ -263,15 +263,15 @@ def test_only_one_chart_needs_a_canvas_of_its_own_however_many_clips_there_are(r
 
 
 def test_the_map_is_drawn_once_for_a_view_and_anew_for_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
+    colours: list[str] = []
     real = map_figures.map_figure
-    monkeypatch.setattr(map_figures, "map_figure", lambda *parts: drawn.append(parts[1]) or real(*parts))
+    monkeypatch.setattr(map_figures, "map_figure", lambda *parts: colours.append(parts[1]) or real(*parts))
     app = opened()
     app.session_state["clip"] = run.read_clips()[3].path
     app.run()
-    assert drawn == ["class"]
+    assert colours == ["class"]
     app.selectbox(key="colour").set_value("split").run()
-    assert drawn == ["class", "split"]
+    assert colours == ["class", "split"]
 
 
 def test_neighbours_stand_on_the_still_map_where_they_are_on_the_map() -> None:
@@ -361,7 +361,7 @@ def test_the_map_loads_no_model_library(run: Run) -> None:
 def test_neighbours_of_four_thousand_clips_are_counted_in_a_moment() -> None:
     vectors = unit(np.random.default_rng(0).normal(size=(4000, 256)).astype(np.float32))
     start = time.perf_counter()
-    found = class_agreement(vectors, np.arange(4000) % 2, np.arange(4000), ("human", "ai"), 10)
+    agreement = class_agreement(vectors, np.arange(4000) % 2, np.arange(4000), ("human", "ai"), 10)
     assert time.perf_counter() - start < 2
-    assert found is not None
-    assert found.n == embeddings.QUERIES
+    assert agreement is not None
+    assert agreement.n == embeddings.QUERIES

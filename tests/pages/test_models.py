@@ -20,8 +20,8 @@ from core.metrics.registry import METRICS
 from dashboard.models import figures as models_figures
 from dashboard.models import words as models_words
 from dashboard.models.figures import Trace
-from dashboard.reading import clips, runs
-from dashboard.reading.clips import read_clip_table
+from dashboard.reading import runs
+from dashboard.reading.clips import of_split, read_clip_table
 from dashboard.reading.detectors import read_detectors
 from dashboard.threshold import (
     CELLS,
@@ -70,7 +70,7 @@ def press(app: AppTest, label: str) -> AppTest:
     return app
 
 
-def found(run: Run, model: str, split: str = "test") -> Answers:
+def answers_of(run: Run, model: str, split: str = "test") -> Answers:
     threshold = {model.key: model.threshold for model in runs.results(run).models}[model]
     return read_answers(run, model, split, threshold)
 
@@ -84,7 +84,7 @@ def test_at_the_validation_threshold_the_numbers_are_those_of_the_results_file(
     run: Run, model: str, split: str
 ) -> None:
     written = run.read_results()["models"][model]
-    point = operating_point(found(run, model, split), written["threshold"])
+    point = operating_point(answers_of(run, model, split), written["threshold"])
     assert {name: point.values[name] for name in METRICS} == {name: written[split][name] for name in METRICS}
     assert {name: list(point.intervals[name]) for name in METRICS} == {
         name: written[split]["intervals"][name] for name in METRICS
@@ -93,7 +93,7 @@ def test_at_the_validation_threshold_the_numbers_are_those_of_the_results_file(
 
 
 def test_each_step_of_the_slider_changes_a_verdict_and_none_is_left_out(run: Run) -> None:
-    answers = found(run, CNN)
+    answers = answers_of(run, CNN)
     called = [(answers.probabilities >= threshold).sum() for threshold in answers.thresholds]
     assert called[0] == len(answers.labels)
     assert called[-1] == 0
@@ -102,7 +102,7 @@ def test_each_step_of_the_slider_changes_a_verdict_and_none_is_left_out(run: Run
 
 
 def test_the_validation_threshold_is_on_the_slider_as_it_is(run: Run) -> None:
-    answers, written = found(run, CNN), run.read_results()["models"][CNN]["threshold"]
+    answers, written = answers_of(run, CNN), run.read_results()["models"][CNN]["threshold"]
     assert answers.thresholds[answers.chosen] == written
     labels = [answers.label(place) for place in range(len(answers.thresholds))]
     assert len(set(labels)) == len(labels), "the slider tells its steps apart by what it shows"
@@ -144,9 +144,9 @@ def test_equal_errors_are_where_both_shares_are_nearest() -> None:
 
 
 def test_the_cells_hold_every_clip_once_and_the_surest_comes_first(run: Run) -> None:
-    table = clips.of_split(read_clip_table(run), "test")
-    cells = {cell: of_cell(table, CNN, 0.6, cell) for cell in CELLS}
-    assert sorted(row for rows in cells.values() for row in rows.index) == sorted(table.index)
+    test = of_split(read_clip_table(run), "test")
+    cells = {cell: of_cell(test, CNN, 0.6, cell) for cell in CELLS}
+    assert sorted(row for rows in cells.values() for row in rows.index) == sorted(test.index)
     assert cells["fp"]["label"].eq("human").all()
     assert cells["fp"]["p_cnn"].is_monotonic_decreasing
     assert cells["fp"]["p_cnn"].ge(0.6).all()
@@ -155,11 +155,11 @@ def test_the_cells_hold_every_clip_once_and_the_surest_comes_first(run: Run) -> 
 
 
 def test_two_detectors_disagree_both_ways_each_at_its_own_threshold() -> None:
-    table = pd.DataFrame({"p_cnn": [0.9, 0.1, 0.6, 0.7], "p_hybrid": [0.1, 0.9, 0.7, 0.2]})
-    one, other = ("cnn", 0.5), ("hybrid", 0.6)
-    assert disagreements(table, one, other, ai_by_first=True).index.tolist() == [0, 3]
-    assert disagreements(table, one, other, ai_by_first=False).index.tolist() == [1]
-    assert disagreements(table, ("cnn", 0.95), other, ai_by_first=False).index.tolist() == [1, 2]
+    clips = pd.DataFrame({"p_cnn": [0.9, 0.1, 0.6, 0.7], "p_hybrid": [0.1, 0.9, 0.7, 0.2]})
+    first, second = ("cnn", 0.5), ("hybrid", 0.6)
+    assert disagreements(clips, first, second, ai_by_first=True).index.tolist() == [0, 3]
+    assert disagreements(clips, first, second, ai_by_first=False).index.tolist() == [1]
+    assert disagreements(clips, ("cnn", 0.95), second, ai_by_first=False).index.tolist() == [1, 2]
 
 
 # The page
@@ -167,7 +167,7 @@ def test_two_detectors_disagree_both_ways_each_at_its_own_threshold() -> None:
 
 def test_moving_the_slider_moves_every_number_and_one_press_brings_it_back(run: Run) -> None:
     app = opened(model="CNN")
-    before, answers = words(app), found(run, CNN)
+    before, answers = words(app), answers_of(run, CNN)
     assert not app.warning
     place = answers.chosen - 6
     app.select_slider(key="cut").set_value(place).run()
@@ -198,7 +198,7 @@ def test_an_address_opens_a_threshold_a_cell_and_a_rival(run: Run) -> None:
 
 
 def test_a_cell_shows_its_clips(run: Run) -> None:
-    app, answers = opened(model="CNN"), found(run, CNN)
+    app, answers = opened(model="CNN"), answers_of(run, CNN)
     point = operating_point(answers, answers.thresholds[answers.chosen])
     for cell in CELLS:
         press(app, models_words.cell_button(cell, point))
@@ -241,11 +241,11 @@ def test_a_run_trained_once_says_how_to_train_it_with_other_seeds(run: Run) -> N
 def test_a_pair_seen_from_the_other_side_is_the_same_difference_turned(run: Run) -> None:
     results = read_detectors(run)
     pair = next(pair for pair in results.pairs if {CNN, HYBRID} == {pair.first, pair.second})
-    one, other = pair.seen_from(CNN).area, pair.seen_from(HYBRID).area
-    assert (one.value.value, one.value.low, one.value.high) == (
-        -other.value.value, -other.value.high, -other.value.low,
+    first, second = pair.seen_from(CNN).area, pair.seen_from(HYBRID).area
+    assert (first.value.value, first.value.low, first.value.high) == (
+        -second.value.value, -second.value.high, -second.value.low,
     )  # fmt: skip
-    assert one.p_value == other.p_value
+    assert first.p_value == second.p_value
     assert len(results.against(CNN)) == len(DETECTORS) - 1
 
 
@@ -310,7 +310,7 @@ def test_charts_and_tables_have_text_alternatives_and_charts_no_foreign_name(run
 
 
 def test_the_curves_mark_the_threshold_now_and_that_of_validation(run: Run) -> None:
-    answers = found(run, CNN)
+    answers = answers_of(run, CNN)
     trace = Trace("CNN", answers.curves, 3, answers.chosen)
     for figure in (
         models_figures.roc(trace, None, {"fpr": (0.1, 0.2), "tpr": (0.5, 0.6)}),
@@ -324,7 +324,7 @@ def test_the_curves_mark_the_threshold_now_and_that_of_validation(run: Run) -> N
 
 
 def test_the_histogram_counts_every_clip_and_hatches_the_wrong_ones(run: Run) -> None:
-    answers = found(run, CNN)
+    answers = answers_of(run, CNN)
     figure = models_figures.histogram(answers.labels, answers.probabilities, 0.6, 0.7)
     assert sum(int(bar.customdata.sum()) for bar in figure.data) == len(answers.labels)
     (_, fp), (fn, _) = operating_point(answers, 0.6).confusion

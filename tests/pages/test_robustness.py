@@ -205,9 +205,9 @@ def test_of_a_human_source_the_share_called_ai_is_drawn(results: Results, robust
     assert robustness.leave_out is not None
     sources, key = robustness.leave_out.of("human"), results.headline.key
     chart = robustness_figures.source_chart(sources, results.models, results.headline, robustness_words.CALLED)
-    own = [row.marks[-1] for row in chart.rows]
-    assert [mark.at for mark in own] == pytest.approx([1 - source.models[key].right.value for source in sources])
-    assert {mark.symbol for mark in own} == {"circle"}
+    marks = [row.marks[-1] for row in chart.rows]
+    assert [mark.at for mark in marks] == pytest.approx([1 - source.models[key].right.value for source in sources])
+    assert {mark.symbol for mark in marks} == {"circle"}
 
 
 def test_the_hardest_source_comes_first(results: Results, robustness: Robustness) -> None:
@@ -252,7 +252,7 @@ def test_every_kind_of_change_has_a_name_for_people() -> None:
 
 def test_the_chosen_detector_is_filled_and_the_others_are_open(results: Results, robustness: Robustness) -> None:
     assert robustness.shortcuts is not None
-    areas = {kind: found.area for kind, found in robustness.shortcuts.items()}
+    areas = {kind: shortcut.area for kind, shortcut in robustness.shortcuts.items()}
     chart = robustness_figures.shortcut_chart(results.models, results.models[2], areas)
     filled = [row.marks[0].filled for row in chart.rows[: len(results.models)]]
     assert filled == [place == 2 for place in range(len(results.models))]
@@ -288,18 +288,18 @@ def test_whether_the_file_gives_it_away_is_told_by_the_interval(
 @pytest.mark.parametrize(("error", "said"), [(0.9, "Less well"), (0.0, "No clear loss")])
 def test_whether_new_sources_are_harder_is_told_by_both_intervals(run: Run, error: float, said: str) -> None:
     def err(value: dict[str, Any]) -> None:
-        for own in value["leave_out"]["models"].values():
+        for overall in value["leave_out"]["models"].values():
             for label in ("ai", "human"):
-                own[label] |= {"error": error, "interval": [max(0.0, error - 0.02), error + 0.02]}
+                overall[label] |= {"error": error, "interval": [max(0.0, error - 0.02), error + 0.02]}
 
     assert said in answer(run, err, robustness_words.never_heard)
 
 
 def test_more_human_clips_accused_is_worse_too(run: Run) -> None:
     def accuse(value: dict[str, Any]) -> None:
-        for own in value["leave_out"]["models"].values():
-            own["ai"] |= {"error": 0.0, "interval": [0.0, 0.01]}
-            own["human"] |= {"error": 0.9, "interval": [0.88, 0.95]}
+        for overall in value["leave_out"]["models"].values():
+            overall["ai"] |= {"error": 0.0, "interval": [0.0, 0.01]}
+            overall["human"] |= {"error": 0.9, "interval": [0.88, 0.95]}
 
     assert "Less well" in answer(run, accuse, robustness_words.never_heard)
 
@@ -351,8 +351,8 @@ def test_every_sentence_of_the_summary_is_on_the_overview_as_plain_text(run: Run
 def test_one_training_alone_claims_no_spread(run: Run) -> None:
     def once(value: dict[str, Any]) -> None:
         value["seeds"]["seeds"] = [0]
-        for own in value["seeds"]["models"].values():
-            for spread in own.values():
+        for spreads in value["seeds"]["models"].values():
+            for spread in spreads.values():
                 spread |= {"deviation": None, "values": spread["values"][:1]}
 
     rewrite(run, once)

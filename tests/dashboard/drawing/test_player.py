@@ -259,15 +259,15 @@ def rgb(colour: str) -> list[int]:
 def test_low_bands_are_at_the_bottom_and_loud_is_bright() -> None:
     mel = np.full((4, 6), -80.0)
     mel[0, 2] = 0  # the lowest band, third frame
-    drawn = colours(pictures.spectrogram_png(mel))
-    assert drawn.shape == (4, 6, 4)
-    assert drawn[3, 2, :3].tolist() == rgb(palette.SEQUENTIAL[-1])
-    assert drawn[0, 2, :3].tolist() == rgb(palette.SEQUENTIAL[0])
+    picture = colours(pictures.spectrogram_png(mel))
+    assert picture.shape == (4, 6, 4)
+    assert picture[3, 2, :3].tolist() == rgb(palette.SEQUENTIAL[-1])
+    assert picture[0, 2, :3].tolist() == rgb(palette.SEQUENTIAL[0])
 
 
 def test_beyond_the_scale_its_ends_are_drawn() -> None:
-    drawn = colours(pictures.spectrogram_png([[-200.0, np.nan, 50.0]]))
-    assert [pixel[:3].tolist() for pixel in drawn[0]] == [rgb(palette.SEQUENTIAL[n]) for n in (0, 0, -1)]
+    picture = colours(pictures.spectrogram_png([[-200.0, np.nan, 50.0]]))
+    assert [pixel[:3].tolist() for pixel in picture[0]] == [rgb(palette.SEQUENTIAL[n]) for n in (0, 0, -1)]
 
 
 def test_a_layer_is_clear_where_nothing_weighs() -> None:

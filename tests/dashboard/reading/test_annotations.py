@@ -79,7 +79,7 @@ def test_two_people_who_start_from_the_same_words_both_keep_theirs(file: Path) -
 def test_people_with_names_stand_beside_each_other(file: Path) -> None:
     for who in ("Ana", "Ben"):
         save(file, "a", who, ("sounds AI",), "", ())
-    assert [one.who for one in read_annotations(file)] == ["Ana", "Ben"]
+    assert [annotation.who for annotation in read_annotations(file)] == ["Ana", "Ben"]
 
 
 def test_taking_everything_back_leaves_an_empty_word(file: Path) -> None:
@@ -114,7 +114,9 @@ def test_two_processes_and_two_threads_lose_nothing(file: Path) -> None:
     assert errors == ["", ""]
     kept = read_annotations(file)
     for who in ("Ana", "Ben", "Cem", "Dora"):
-        assert {one.note for one in kept if one.who == who} == {f"note {number}" for number in range(NOTES)}
+        assert {annotation.note for annotation in kept if annotation.who == who} == {
+            f"note {number}" for number in range(NOTES)
+        }
     assert len(kept) == 4 * NOTES
 
 
@@ -125,7 +127,9 @@ def test_a_writer_killed_at_work_leaves_all_it_had_kept(file: Path) -> None:
     process.kill()
     rest, _ = process.communicate(timeout=10)
     kept = max(map(int, "".join([*printed, rest]).split()))
-    assert {f"note {number}" for number in range(kept + 1)} <= {one.note for one in read_annotations(file)}
+    assert {f"note {number}" for number in range(kept + 1)} <= {
+        annotation.note for annotation in read_annotations(file)
+    }
     with sqlite3.connect(file) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
