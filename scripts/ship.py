@@ -120,7 +120,7 @@ def _write(run: Run, made: Run, work: Run) -> None:
     for name in NAMES:
         _record(run, made, name)
     storage.write_json(made.transformer_note, _note(run, config))
-    _evaluate(run, made, work, plain)
+    evaluate_rounded(run, made, work, plain)
 
 
 def _name(weights: str) -> str:
@@ -159,7 +159,7 @@ def _copy(source: Path, target: Path) -> None:
 # Answers of the rounded weights
 
 
-def _evaluate(run: Run, made: Run, work: Run, config: Config) -> None:
+def evaluate_rounded(run: Run, made: Run, work: Run, config: Config) -> None:
     """Answer every clip of the run with the rounded weights and evaluate the answers."""
     before = {name: _probabilities(run, name) for name in DETECTORS}
     _answer(run, made, work)

@@ -112,7 +112,7 @@ class Server:
 
     def memory_mb(self) -> float:
         """Return the resident memory of the server and all its children in MB."""
-        return float(sum(one.memory_info().rss for one in family(self.process.pid)) / 1e6)
+        return float(sum(process.memory_info().rss for process in family(self.process.pid)) / 1e6)
 
     def stop(self) -> None:
         """End it."""
@@ -251,9 +251,9 @@ def family(pid: int) -> list[Any]:
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process and all that it has started have taken."""
     total = 0.0
-    for one in family(pid):
+    for process in family(pid):
         with contextlib.suppress(needed("psutil").NoSuchProcess):  # ended since
-            times = one.cpu_times()
+            times = process.cpu_times()
             total += times.user + times.system
     return total
 

@@ -1,4 +1,4 @@
-"""Measure every step beside the plain way to do it, on this machine (SPEC F1, F2).
+"""Measure every step beside the plain way to do it, on this machine.
 
 python -m scripts.benchmark                        everything: about half an hour on two cores, 4 GB of temporary files
 python -m scripts.benchmark read cnn --rounds 9    some steps

@@ -1,4 +1,4 @@
-"""The benchmark's step on the dashboard: how long its readers wait, and what ten of them take (SPEC U).
+"""The benchmark's step on the dashboard: how long its readers wait, and what ten of them take.
 
 It is measured in a browser, on an evaluated run whose rows are repeated until there are as many clips as asked for.
 """
@@ -96,12 +96,12 @@ def evaluated(name: str) -> Run:
     ------
     ArtifactError : it is not evaluated, or there is none.
     """
-    found = [open_run(name)] if name else list_runs()
-    run = next((run for run in found if run.results_file.exists() and (name or not run.shipped)), None)
+    runs = [open_run(name)] if name else list_runs()
+    run = next((run for run in runs if run.results_file.exists() and (name or not run.shipped)), None)
     if run is not None:
         return run
-    if name and found[0].description.exists():
-        raise ArtifactError(found[0].folder, "not evaluated yet", f"Run `python -m scripts.pipeline run --run {name}`")
+    if name and runs[0].description.exists():
+        raise ArtifactError(runs[0].folder, "not evaluated yet", f"Run `python -m scripts.pipeline run --run {name}`")
     problem = "there is no such run" if name else "there is no evaluated run to measure the dashboard on"
     raise ArtifactError(name or "--run", problem, "Run `python scripts/demo.py`, or the pipeline on your own clips")
 
@@ -118,9 +118,9 @@ def first_page(browser: Browser, artifacts: Path, rounds: int) -> list[TargetRow
         browser.forget_files()
         with benchmark_browser.server(artifacts) as server:
             answered = server.wait()
-            drawn = browser.open(server.address, FIRST)
-        healthy.append(drawn - answered)
-        begun.append(drawn - server.started)
+            page = browser.open(server.address, FIRST)
+        healthy.append(page - answered)
+        begun.append(page - server.started)
     return [
         TargetRow("first page, from the server's first answer", "s", tuple(healthy), FIRST_PAGE, "of cold servers"),
         TargetRow("… from the start of its process", "s", tuple(begun), FIRST_PAGE, "Python's and Streamlit's too"),
@@ -151,9 +151,9 @@ def selections(browser: Browser, server: Server, rounds: int) -> list[TargetRow]
     works, stepped = [], []
     for _ in range(MOST_STEPS * rounds):
         with working(browser, server, works):
-            found = browser.press("Audit", "ArrowRight", NAMES, SOUND)
-        if found[0] > 0:  # else a copy of the clip before: it sounds alike
-            stepped.append(found)
+            next_clip = browser.press("Audit", "ArrowRight", NAMES, SOUND)
+        if next_clip[0] > 0:  # else a copy of the clip before: it sounds alike
+            stepped.append(next_clip)
         if len(stepped) == rounds:
             break
     return rows + _two_rows("→ on Audit to the next clip's", stepped, SELECTION, None, work(works))
@@ -175,12 +175,12 @@ def thresholds(browser: Browser, server: Server, rounds: int) -> list[TargetRow]
 
 
 def _two_rows(
-    what: str, times: list[tuple[float, float]], early: float, drawn: float | None, note: str
+    what: str, times: list[tuple[float, float]], early: float, complete: float | None, note: str
 ) -> list[TargetRow]:
     if not times:
         return []
     firsts, ends = zip(*times, strict=True)
-    return [TargetRow(what, "s", firsts, early, note), TargetRow("… to all that is drawn", "s", ends, drawn)]
+    return [TargetRow(what, "s", firsts, early, note), TargetRow("… to all that is drawn", "s", ends, complete)]
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The benchmark's step on Detect: files per second beside the plain loop, memory that stays, one song (SPEC X1, F2).
+"""The benchmark's step on Detect: files per second beside the plain loop, memory that stays, one song.
 
 The plain loop asks the same function about one file after the other, in one process. Ours is what `scripts.detect`
 does: windows of several files go through the models together, and many files are spread over processes.

@@ -67,7 +67,7 @@ def plain_blocks() -> nn.Sequential:
 
 
 class PlainCNN(nn.Module):
-    """The CNN of SPEC B1 as a tutorial writes it; its weights stand in the order of ours."""
+    """The prescribed CNN as a tutorial writes it; its weights stand in the order of ours."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class PlainCNN(nn.Module):
 
 
 class PlainAutoencoder(nn.Module):
-    """The autoencoder of SPEC A1 as a tutorial writes it; its weights stand in the order of ours."""
+    """The prescribed autoencoder as a tutorial writes it; its weights stand in the order of ours."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,8 +187,11 @@ def convolutional(kind: str, batch_size: int, rounds: int) -> list[Row]:
             "ours infer": Way(ours, our_inference, our_work),
         }
         times = {name: scaled(seconds, 1e3) for name, seconds in in_rounds(rounds, ways).items()}
-        expected, found = plain.call(result, plain_inference, *plain_work), ours.call(result, our_inference, *our_work)
-    apart = float((expected - found).abs().max())
+        expected, answered = (
+            plain.call(result, plain_inference, *plain_work),
+            ours.call(result, our_inference, *our_work),
+        )
+    apart = float((expected - answered).abs().max())
     note = "largest difference of a probability:"
     return [
         Row(f"training step, batch {batch_size}", "ms", times["plain train"], times["ours train"], "asked: 2.2"),
@@ -303,9 +306,9 @@ def make_waveforms(file: Path, songs: int) -> tuple[Array, Array]:
     """Store the waveforms of demo clips (n, samples); return their labels and songs."""
     root = demo_clips.make(file.with_name("clips"), songs, 2, demo.SEED)
     place = folders(root / demo_clips.HUMAN_FOLDER, root / demo_clips.AI_FOLDER)
-    found = place.candidates(CONFIG.split)
-    np.save(file, np.stack([read_clip(place.root / clip.name, CONFIG.audio).waveform for clip in found]))
-    return np.array([clip.label for clip in found]), np.array([clip.group for clip in found])
+    candidates = place.candidates(CONFIG.split)
+    np.save(file, np.stack([read_clip(place.root / clip.name, CONFIG.audio).waveform for clip in candidates]))
+    return np.array([clip.label for clip in candidates]), np.array([clip.group for clip in candidates])
 
 
 def cosines(first: Array, second: Array) -> Array:
@@ -330,8 +333,8 @@ def probe(vectors: Array, labels: Array, groups: Array) -> tuple[float, float]:
 
 
 def _probe_remark(vectors: Mapping[str, Array], labels: Array, groups: Array, weights: str) -> str:
-    found = {name: probe(values, labels, groups) for name, values in vectors.items()}
-    results = "; ".join(f"{name}: accuracy {right:.3f}, AUC {auc:.3f}" for name, (right, auc) in found.items())
+    accuracies = {name: probe(values, labels, groups) for name, values in vectors.items()}
+    results = "; ".join(f"{name}: accuracy {right:.3f}, AUC {auc:.3f}" for name, (right, auc) in accuracies.items())
     kind = f"weights of {weights}" if weights else "random weights, which say nothing about real ones"
     return f"Probe on [CLS] of {len(labels)} demo clips ({PROBE_FOLDS} folds over songs; {kind}): {results}."
 

@@ -1,4 +1,4 @@
-"""The benchmark's steps on reading: clips to log-mels, and preparing a data set in bounded memory (SPEC F1, F2)."""
+"""The benchmark's steps on reading: clips to log-mels, and preparing a data set in bounded memory."""
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -56,10 +56,10 @@ def make_clips(folder: Path, clips: int) -> None:
             part = song[start : start + length] + 1e-3 * rng.standard_normal(length)
             path = f"{name}/{name}_{number:05d}{suffix}"
             sf.write(folder / path, np.outer(part, (1.0, 0.9)[:channels]), rate, subtype="PCM_16")
-            for table in (ALL, QUARTER) if number < clips // 8 else (ALL,):
-                rows[table].append((path, label, Path(path).stem, name))
-    for table, lines in rows.items():
-        storage.write_csv(folder / table, MANIFEST_COLUMNS, lines)
+            for manifest_name in (ALL, QUARTER) if number < clips // 8 else (ALL,):
+                rows[manifest_name].append((path, label, Path(path).stem, name))
+    for manifest_name, lines in rows.items():
+        storage.write_csv(folder / manifest_name, MANIFEST_COLUMNS, lines)
 
 
 def plain_waveform(path: Path) -> Array:
@@ -94,9 +94,9 @@ def our_reading(folder: Path, suffix: str, threads: int) -> Work:
     return lambda: list(pool.map(read, paths))
 
 
-def plain_preparing(folder: Path, table: str, extracts: bool) -> Work:
+def plain_preparing(folder: Path, manifest_name: str, extracts: bool) -> Work:
     """Build a loop that reads the listed clips and stores the log-mels; `extracts`: AST's input too, not stored."""
-    place = manifest(folder / table)
+    place = manifest(folder / manifest_name)
     paths = [place.root / clip.name for clip in place.candidates(CONFIG.split)]
     extractor = ast_extractor() if extracts else None
 
@@ -113,12 +113,12 @@ def plain_preparing(folder: Path, table: str, extracts: bool) -> Work:
     return prepare_all
 
 
-def our_preparing(folder: Path, table: str) -> Work:
+def our_preparing(folder: Path, manifest_name: str) -> Work:
     """Build the whole prepare phase on the listed clips: checks, log-mels, AST's input, splits, both stores."""
 
     def prepare_all() -> None:
         with tempfile.TemporaryDirectory(dir=folder) as artifacts:
-            execute(Run(Path(artifacts) / "run"), CONFIG, manifest(folder / table), only=["prepare"])
+            execute(Run(Path(artifacts) / "run"), CONFIG, manifest(folder / manifest_name), only=["prepare"])
 
     return prepare_all
 
@@ -168,15 +168,15 @@ def largest_difference(folder: Path, suffix: str) -> float:
 
 def memory(clips: int) -> list[Row]:
     """Measure peak memory and time of preparing a quarter of the data set and all of it, in fresh processes."""
-    found: dict[tuple[str, str], tuple[float, float]] = {}
+    measured: dict[tuple[str, str], tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         make_clips(folder := Path(name), clips)
         sizes = {table: len(manifest(folder / table).candidates(CONFIG.split)) for table in (QUARTER, ALL)}
         for table in sizes:
             with workers(plain_environment(), our_environment()) as (plain, ours):
-                found["plain", table] = plain.call(seconds_and_peak, plain_preparing, folder, table, False)
-                found["ours", table] = ours.call(seconds_and_peak, our_preparing, folder, table)
-    plain_mb, our_mb = ([found[way, table][1] for table in sizes] for way in ("plain", "ours"))
+                measured["plain", table] = plain.call(seconds_and_peak, plain_preparing, folder, table, False)
+                measured["ours", table] = ours.call(seconds_and_peak, our_preparing, folder, table)
+    plain_mb, our_mb = ([measured[way, table][1] for table in sizes] for way in ("plain", "ours"))
     rows = [
         Row(f"peak memory, {size:,} clips", "MB", (plain_mb[i],), (our_mb[i],), "asked: under 2,000 MB")
         for i, size in enumerate(sizes.values())
@@ -185,7 +185,7 @@ def memory(clips: int) -> list[Row]:
     growth = [max(mb[1] - mb[0], 1.0) for mb in (plain_mb, our_mb)]
     note = f"asked: at most the log-mel array's {array:,.0f} MB"
     rows.append(Row("… growth between them", "MB", (growth[0],), (growth[1],), note))
-    seconds = [found[way, ALL][0] for way in ("plain", "ours")]
+    seconds = [measured[way, ALL][0] for way in ("plain", "ours")]
     note = "read and stored, once, from the first clip on; ours makes AST's input too"
     rows.append(Row(f"time, {sizes[ALL]:,} clips", "s", (seconds[0],), (seconds[1],), note))
     return rows

@@ -49,9 +49,9 @@ class Repeated:
 
     def of_split(self, split: str) -> tuple[Array, Array]:
         """Return the larger run's rows of a split, and the place of each one's source within that split."""
-        own = np.flatnonzero(self.splits[self.rows] == split)
+        in_split = np.flatnonzero(self.splits[self.rows] == split)
         first = int(np.flatnonzero(self.splits == split)[0])
-        return own, self.rows[own] - first
+        return in_split, self.rows[in_split] - first
 
     def moved(self, name: str, scores: Array, rows: Array) -> Array:
         """Return scores of some rows, those of copies moved a little: a detector's are moved the same everywhere."""
@@ -69,16 +69,16 @@ def repeat(run: Run, folder: Path, clips: int) -> Run:
     ------
     ArtifactError, DataError, ResourceError : the run lacks files, or the folder lacks space or knows no links.
     """
-    found = repeated(run.read_clips(), clips)
+    copies = repeated(run.read_clips(), clips)
     made = Run(folder / "artifacts" / run.name)
-    factor = len(found.rows) / len(found.clips)
+    factor = len(copies.rows) / len(copies.clips)
     storage.check_free_space(folder, round(factor * sum(file.stat().st_size for file in _features(run))))
-    _link_audio(run, made, folder / "clips", int(found.numbers.max()) + 1)
-    storage.write_csv(made.clips_table, CLIP_COLUMNS, map(astuple, found.copies))
+    _link_audio(run, made, folder / "clips", int(copies.numbers.max()) + 1)
+    storage.write_csv(made.clips_table, CLIP_COLUMNS, map(astuple, copies.copies))
     for file in _features(run):
-        _repeat_file(file, made.features(file.name), found)
+        _repeat_file(file, made.features(file.name), copies)
     _copy_rest(run, made)
-    _repeat_tables(run, made, found)
+    _repeat_tables(run, made, copies)
     return made
 
 
@@ -129,15 +129,15 @@ def _features(run: Run) -> list[Path]:
     return [file for file in dict.fromkeys(files) if not file.name.startswith(UNREAD)]
 
 
-def _repeat_file(file: Path, to: Path, found: Repeated) -> None:
+def _repeat_file(file: Path, to: Path, copies: Repeated) -> None:
     if file.suffix == ".npy":
         array = storage.read_npy(file, "")
-        one_per_clip = len(array) == len(found.clips)
-        storage.write_npy(to, _stream(array, found.rows) if one_per_clip else np.asarray(array))
+        one_per_clip = len(array) == len(copies.clips)
+        storage.write_npy(to, _stream(array, copies.rows) if one_per_clip else np.asarray(array))
         return
     with np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    storage.write_npz(to, _placed(file, arrays, found) if "rows" in arrays else _by_split(arrays, found))
+    storage.write_npz(to, _placed(file, arrays, copies) if "rows" in arrays else _by_split(arrays, copies))
 
 
 def _stream(array: Array, rows: Array) -> Stream:
@@ -145,19 +145,19 @@ def _stream(array: Array, rows: Array) -> Stream:
     return Stream((len(rows), *array.shape[1:]), array.dtype, blocks)
 
 
-def _by_split(arrays: dict[str, Array], found: Repeated) -> dict[str, Array]:
+def _by_split(arrays: dict[str, Array], copies: Repeated) -> dict[str, Array]:
     """Return arrays that hold one split each, named after it; scores of copies are moved a little."""
     result = dict(arrays)
     for split in SPLITS:
-        rows, places = found.of_split(split)
+        rows, places = copies.of_split(split)
         for name in arrays:
             if name == split or name.endswith(f"_{split}"):
                 values = arrays[name][places]
                 score = values.ndim == 1 and name.removesuffix(f"_{split}") in _SCORES
                 detector = name.removesuffix(f"_{split}").removesuffix("_probability")
-                result[name] = found.moved(detector, values, rows) if score else values
+                result[name] = copies.moved(detector, values, rows) if score else values
         if f"{split}_paths" in arrays:
-            result[f"{split}_paths"] = np.array([found.copies[row].path for row in rows])
+            result[f"{split}_paths"] = np.array([copies.copies[row].path for row in rows])
     return result
 
 
@@ -166,18 +166,18 @@ _SCORES = {
 }  # fmt: skip
 
 
-def _placed(file: Path, arrays: dict[str, Array], found: Repeated) -> dict[str, Array]:
+def _placed(file: Path, arrays: dict[str, Array], copies: Repeated) -> dict[str, Array]:
     """Return arrays of the clips named in `rows`; places on a map are moved a little, or copies would hide each other.
 
     Test clips come first, and there are as many as the run's own settings allow.
     """
-    where = np.full(len(found.clips), -1)
+    where = np.full(len(copies.clips), -1)
     where[arrays["rows"]] = np.arange(len(arrays["rows"]))
-    order = np.concatenate([found.of_split(split)[0] for split in reversed(SPLITS)])
-    rows = order[where[found.rows[order]] >= 0][: _limit(file)]
+    order = np.concatenate([copies.of_split(split)[0] for split in reversed(SPLITS)])
+    rows = order[where[copies.rows[order]] >= 0][: _limit(file)]
     if file.stem == "map":
         rows = np.sort(rows)
-    places, rng = where[found.rows[rows]], np.random.default_rng(0)
+    places, rng = where[copies.rows[rows]], np.random.default_rng(0)
     result = {name: array[places] if array.ndim > 1 else array for name, array in arrays.items()} | {"rows": rows}
     if file.stem == "map":
         for name, values in result.items():
@@ -195,32 +195,32 @@ def _limit(file: Path) -> int:
 # Tables, results, and what stays as it is
 
 
-def _repeat_tables(run: Run, made: Run, found: Repeated) -> None:
+def _repeat_tables(run: Run, made: Run, copies: Repeated) -> None:
     """Write predictions, fusion weights and results.json with the copies' names."""
     results, remedy = run.read_results(), run.remedy("evaluate")
     weights = {line["path"]: line for line in storage.read_csv(run.attention_weights, FUSION_COLUMNS, remedy)}
-    sources = [found.clips[row].path for row in found.rows]
-    pairs = list(zip(found.copies, sources, strict=True))
+    sources = [copies.clips[row].path for row in copies.rows]
+    pairs = list(zip(copies.copies, sources, strict=True))
     lines = [(copy.path, *(weights[source][name] for name in FUSION_COLUMNS[1:])) for copy, source in pairs]
     storage.write_csv(made.attention_weights, FUSION_COLUMNS, lines)
     thresholds = {name: float(model["threshold"]) for name, model in results["models"].items()}
-    storage.write_csv(made.predictions, PREDICTION_COLUMNS, _predictions(run, found, thresholds))
+    storage.write_csv(made.predictions, PREDICTION_COLUMNS, _predictions(run, copies, thresholds))
     undecided = set(results["attention"]["undecided"])
     results["attention"]["undecided"] = [copy.path for copy, source in pairs if source in undecided]
     storage.write_json(made.results_file, results)
 
 
-def _predictions(run: Run, found: Repeated, thresholds: dict[str, float]) -> list[tuple[object, ...]]:
-    table = storage.read_csv(run.predictions, PREDICTION_COLUMNS, run.remedy("evaluate"))
-    place = {clip.path: row for row, clip in enumerate(found.clips)}
+def _predictions(run: Run, copies: Repeated, thresholds: dict[str, float]) -> list[tuple[object, ...]]:
+    predictions = storage.read_csv(run.predictions, PREDICTION_COLUMNS, run.remedy("evaluate"))
+    place = {clip.path: row for row, clip in enumerate(copies.clips)}
     lines: list[tuple[object, ...]] = []
-    for model in dict.fromkeys(line["model"] for line in table):
-        scores = np.full(len(found.clips), np.nan, np.float32)
-        for line in table:
+    for model in dict.fromkeys(line["model"] for line in predictions):
+        scores = np.full(len(copies.clips), np.nan, np.float32)
+        for line in predictions:
             if line["model"] == model:
                 scores[place[line["path"]]] = float(line["probability"])
-        moved = found.moved(model, scores[found.rows], np.arange(len(found.rows)))
-        for copy, score in zip(found.copies, moved.tolist(), strict=True):
+        moved = copies.moved(model, scores[copies.rows], np.arange(len(copies.rows)))
+        for copy, score in zip(copies.copies, moved.tolist(), strict=True):
             called = LABELS[score >= thresholds[model]]
             lines.append(
                 (copy.path, copy.group, copy.source, copy.split, LABELS[copy.label], model, f"{score:.9g}", called)

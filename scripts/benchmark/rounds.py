@@ -115,14 +115,14 @@ def start_process(variables: Mapping[str, str]) -> Executor:
     ends_silently = (signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches it too
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(1, context, initializer=signal.signal, initargs=ends_silently)
-    own = dict(os.environ)
+    before = dict(os.environ)
     try:
         os.environ.clear()
         os.environ.update(variables)
         pool.submit(os.getpid).result()
     finally:
         os.environ.clear()
-        os.environ.update(own)
+        os.environ.update(before)
     return pool
 
 

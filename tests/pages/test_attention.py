@@ -44,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def found(run: Run) -> Attention:
+def seen(run: Run) -> Attention:
     return read_attention(run)
 
 
@@ -80,11 +80,11 @@ def test_a_clips_score_without_a_branch_stands_beside_its_whole_score(run: Run, 
 
 def rewrite_fusion(run: Run, changed: Mapping[str, np.ndarray]) -> None:
     """Put other values, in row order, into the fusion's file."""
-    own = [clip.split for clip in run.read_clips()]
+    splits = [clip.split for clip in run.read_clips()]
     with np.load(run.fusion) as archive:
         arrays = dict(archive)
     for name, values in changed.items():
-        arrays |= {f"{name}_{split}": values[[split == s for s in own]] for split in SPLITS}
+        arrays |= {f"{name}_{split}": values[[split == s for s in splits]] for split in SPLITS}
     storage.write_npz(run.fusion, arrays)
 
 
@@ -125,12 +125,12 @@ def test_a_chosen_mark_stands_for_its_clip_whatever_its_trace(every: pd.DataFram
     assert attention.chosen_path([], every) == ""
 
 
-def test_every_mark_carries_the_row_of_its_own_clip(found: Attention, run: Run, every: pd.DataFrame) -> None:
+def test_every_mark_carries_the_row_of_its_own_clip(seen: Attention, run: Run, every: pd.DataFrame) -> None:
     test = clips.of_split(with_branches(run, every, "hybrid"), "test")
     for trace in attention_figures.effect_chart(test, "autoencoder").data:
         assert np.allclose(test.loc[list(trace.customdata), "weight_autoencoder"], trace.x, atol=1e-4)
         assert np.allclose(test.loc[list(trace.customdata), "change_autoencoder"], trace.y, atol=1e-3)
-    human, _, ai, _ = attention_figures.weights_chart(test, found.fusions["hybrid"], ["autoencoder"]).data
+    human, _, ai, _ = attention_figures.weights_chart(test, seen.fusions["hybrid"], ["autoencoder"]).data
     assert (human.marker.symbol, ai.marker.symbol) == ("circle", "diamond")
     assert np.allclose(test.loc[list(ai.customdata), "weight_autoencoder"], ai.x, atol=1e-4)
 
@@ -163,8 +163,8 @@ def test_more_clips_of_the_same_songs_make_nothing_surer() -> None:
     assert (fourfold.n, fourfold.songs) == (120, 30)
 
 
-def fusion_with(found: Attention, autoencoder: Measurement, transformer: Measurement) -> Fusion:
-    hybrid = found.fusions["hybrid"]
+def fusion_with(seen: Attention, autoencoder: Measurement, transformer: Measurement) -> Fusion:
+    hybrid = seen.fusions["hybrid"]
     means = {"autoencoder": autoencoder, "transformer": transformer}
     weights = {name: {"human": Weight(mean, 9, 9), "ai": Weight(mean, 9, 9)} for name, mean in means.items()}
     return Fusion(hybrid.model, hybrid.branches, weights, hybrid.removals, hybrid.against)
@@ -179,10 +179,10 @@ def fusion_with(found: Attention, autoencoder: Measurement, transformer: Measure
     ],
 )
 def test_a_high_weight_with_a_small_effect_is_called_that(
-    found: Attention, weight: float, moved: dict[str, float], said: str
+    seen: Attention, weight: float, moved: dict[str, float], said: str
 ) -> None:
     fusion = fusion_with(
-        found, Measurement(weight, weight - 0.05, weight + 0.05), Measurement(1 - weight, 0.95 - weight, 1.05 - weight)
+        seen, Measurement(weight, weight - 0.05, weight + 0.05), Measurement(1 - weight, 0.95 - weight, 1.05 - weight)
     )
     assert said in attention_words.looked_and_decided(fusion, "human", moved)
 
@@ -210,11 +210,11 @@ def test_the_most_attended_second_holds_the_burst() -> None:
 
 
 def test_a_patch_lies_on_the_spectrograms_own_frequencies() -> None:
-    own = EVEN.copy()
-    own[4, 10] = 9.0  # about 2.2 kHz, 1.68 s
-    maps = Maps(np.array([0]), own[None] / own.sum(), SECONDS, HERTZ)
-    stretch, scale = attention_maps.most_attended(own, SECONDS, 5.0), attention_maps.scaled(maps, own, "clip")
-    figure = attention_figures.map_chart(np.zeros((128, 157)), own, maps, scale, stretch, 5.0, 16_000)
+    weights = EVEN.copy()
+    weights[4, 10] = 9.0  # about 2.2 kHz, 1.68 s
+    maps = Maps(np.array([0]), weights[None] / weights.sum(), SECONDS, HERTZ)
+    stretch, scale = attention_maps.most_attended(weights, SECONDS, 5.0), attention_maps.scaled(maps, weights, "clip")
+    figure = attention_figures.map_chart(np.zeros((128, 157)), weights, maps, scale, stretch, 5.0, 16_000)
     sound, patches = figure.data[0], figure.data[1]
     row, column = np.unravel_index(np.argmax(patches.z), (8, 31))
     assert patches.y[row] < mel_scale.band_of(2200, 128, 16_000) < patches.y[row + 1]
@@ -243,12 +243,12 @@ def test_mean_maps_differ_where_the_classes_do_and_count_songs_not_clips() -> No
     shares[:20, 2] *= 2  # human clips: the third row of patches
     maps = Maps(np.arange(40), shares, SECONDS, HERTZ)
     test = pd.DataFrame({"label": ["human"] * 20 + ["ai"] * 20, "song": [f"{n // 2}" for n in range(40)]})
-    found = attention_maps.mean_maps(maps, test)
-    assert found is not None
-    assert (found.difference[2] > 0.5).all()
-    assert (np.abs(np.delete(found.difference, 2, axis=0)) < 0.1).all()
-    assert found.songs == {"human": 10, "ai": 10}
-    assert 31 <= found.striking < 31 + 0.15 * EVEN.size
+    average = attention_maps.mean_maps(maps, test)
+    assert average is not None
+    assert (average.difference[2] > 0.5).all()
+    assert (np.abs(np.delete(average.difference, 2, axis=0)) < 0.1).all()
+    assert average.songs == {"human": 10, "ai": 10}
+    assert 31 <= average.striking < 31 + 0.15 * EVEN.size
     assert attention_maps.mean_maps(maps, test.iloc[:20]) is None
 
 

@@ -1,4 +1,4 @@
-"""The audit: which clips, in which order, what people said about them, and what leaves with the export (SPEC U6)."""
+"""The audit: which clips, in which order, what people said about them, and what leaves with the export."""
 
 import csv
 import io
@@ -56,10 +56,10 @@ def shown_clip(app: AppTest) -> str:
 
 def frame(labels: list[str], **scores: list[float]) -> pd.DataFrame:
     """Return clips with the given scores, 0.9 or 0.1 and right where a detector is not named."""
-    found = pd.DataFrame({"path": [f"{n}.wav" for n in range(len(labels))], "label": labels, "source": "s"})
+    clips = pd.DataFrame({"path": [f"{n}.wav" for n in range(len(labels))], "label": labels, "source": "s"})
     for name in DETECTORS:
-        found[f"p_{name}"] = scores.get(name, [0.9 if label == "ai" else 0.1 for label in labels])
-    return found
+        clips[f"p_{name}"] = scores.get(name, [0.9 if label == "ai" else 0.1 for label in labels])
+    return clips
 
 
 def listed(clips: pd.DataFrame, kind: str, **levels: float) -> list[int]:
@@ -67,18 +67,18 @@ def listed(clips: pd.DataFrame, kind: str, **levels: float) -> list[int]:
 
 
 def test_the_most_confident_error_comes_first() -> None:
-    found = frame(HUMANS + MACHINES, hybrid=[0.6, 0.99, 0.2, 0.9, 0.3, 0.001])
-    assert listed(found, "confident") == [5, 1, 4, 0]
-    assert listed(found, "missed") == [5, 4]
-    assert listed(found, "accused") == [1, 0]
+    clips = frame(HUMANS + MACHINES, hybrid=[0.6, 0.99, 0.2, 0.9, 0.3, 0.001])
+    assert listed(clips, "confident") == [5, 1, 4, 0]
+    assert listed(clips, "missed") == [5, 4]
+    assert listed(clips, "accused") == [1, 0]
 
 
 def test_confidence_is_distance_in_log_odds_and_finite_at_the_ends() -> None:
     assert audit_lists.log_odds([0.5, 0.9]) == pytest.approx([0, np.log(9)])
     assert np.isfinite(audit_lists.log_odds([0.0, 1.0])).all()
-    found = frame(["human", "ai"], hybrid=[0.999, 0.5])
-    assert listed(found, "confident", hybrid=0.9) == [0, 1]  # log-odds 4.7 above, 2.2 below
-    assert listed(found, "confident", hybrid=0.99) == [1, 0]  # 2.3 above, 4.6 below
+    clips = frame(["human", "ai"], hybrid=[0.999, 0.5])
+    assert listed(clips, "confident", hybrid=0.9) == [0, 1]  # log-odds 4.7 above, 2.2 below
+    assert listed(clips, "confident", hybrid=0.99) == [1, 0]  # 2.3 above, 4.6 below
 
 
 def test_a_score_at_the_threshold_is_called_ai() -> None:
@@ -86,9 +86,9 @@ def test_a_score_at_the_threshold_is_called_ai() -> None:
 
 
 def test_moving_the_threshold_moves_the_list() -> None:
-    found = frame(HUMANS + MACHINES, hybrid=[0.6, 0.1, 0.1, 0.9, 0.9, 0.3])
-    assert listed(found, "confident", hybrid=0.2) == [0]
-    assert listed(found, "confident", hybrid=0.8) == [5]
+    clips = frame(HUMANS + MACHINES, hybrid=[0.6, 0.1, 0.1, 0.9, 0.9, 0.3])
+    assert listed(clips, "confident", hybrid=0.2) == [0]
+    assert listed(clips, "confident", hybrid=0.8) == [5]
 
 
 def test_disputed_errors_come_before_those_all_detectors_make() -> None:
@@ -106,16 +106,16 @@ def test_all_four_wrong_asks_only_the_prescribed() -> None:
 
 def test_near_the_threshold_come_right_and_wrong_and_not_more_than_a_sitting() -> None:
     scores = np.linspace(0.01, 0.99, 99).tolist()
-    found = listed(frame(["human"] * 99, hybrid=scores), "near")
-    assert found[0] == 49
-    assert len(found) == audit_lists.NEAREST
-    assert set(found[:3]) == {48, 49, 50}
+    nearest = listed(frame(["human"] * 99, hybrid=scores), "near")
+    assert nearest[0] == 49
+    assert len(nearest) == audit_lists.NEAREST
+    assert set(nearest[:3]) == {48, 49, 50}
 
 
 def test_sources_are_counted_with_their_n() -> None:
-    found = frame(HUMANS + MACHINES, hybrid=[0.6, 0.1, 0.1, 0.9, 0.3, 0.3])
-    found["source"] = ["a", "a", "a", "b", "b", "b"]
-    counts = audit_lists.by_source(audit_lists.judged(found, "hybrid", LEVELS))
+    clips = frame(HUMANS + MACHINES, hybrid=[0.6, 0.1, 0.1, 0.9, 0.3, 0.3])
+    clips["source"] = ["a", "a", "a", "b", "b", "b"]
+    counts = audit_lists.by_source(audit_lists.judged(clips, "hybrid", LEVELS))
     assert counts[["source", "clips", "wrong"]].to_numpy().tolist() == [["b", 3, 2], ["a", 3, 1]]
 
 
@@ -146,11 +146,11 @@ def test_the_page_opens_at_the_detectors_surest_error(run: Run) -> None:
     assert f"**{fp}** of {tn + fp} human called AI" in words(app)
     assert f"**{fn}** of {fn + tp} AI called human" in words(app)
     assert f"**Clip 1 of {fp + fn}**" in words(app)
-    found = table(app)
-    assert len(found) == fp + fn
-    distances = found["Log-odds"].abs().tolist()
+    listed_clips = table(app)
+    assert len(listed_clips) == fp + fn
+    distances = listed_clips["Log-odds"].abs().tolist()
     assert distances == sorted(distances, reverse=True)
-    assert found["Clip"].iloc[0] == shown_clip(app)
+    assert listed_clips["Clip"].iloc[0] == shown_clip(app)
     looks = json.loads(app.dataframe[0].proto.columns)
     assert [column for column, look in looks.items() if look.get("hidden")] == ["_index"]
 
@@ -290,7 +290,7 @@ def test_two_people_at_once_keep_both(run: Run) -> None:
     assert "Saved at the same time by people who gave no name: both are kept." in words(ours)
     assert "sounds human" in [text for element in ours.text for text in element.value.split(": ")]
     pressed(ours, "join")
-    assert [one.tags for one in read_annotations(run.annotations)] == [("sounds AI", "sounds human")]
+    assert [annotation.tags for annotation in read_annotations(run.annotations)] == [("sounds AI", "sounds human")]
 
 
 def test_what_the_note_takes_is_said_beside_it(run: Run) -> None:
@@ -300,8 +300,8 @@ def test_what_the_note_takes_is_said_beside_it(run: Run) -> None:
 
 
 def test_a_list_names_files_and_only_the_clip_on_the_screen_its_folder() -> None:
-    found = pd.DataFrame({"path": ["a long/folder/name.wav"], "notes": ["heard"]})
-    assert clip_view.rows(found, {"path": "Clip", "notes": "Notes"}).to_dict("records") == [
+    clips = pd.DataFrame({"path": ["a long/folder/name.wav"], "notes": ["heard"]})
+    assert clip_view.rows(clips, {"path": "Clip", "notes": "Notes"}).to_dict("records") == [
         {"Clip": "name.wav", "Notes": "heard"}
     ]
 
@@ -313,7 +313,7 @@ def test_a_tag_of_somebody_else_under_a_name_stands_beside(run: Run) -> None:
     drawn(app)
     assert any(text.value.startswith("Ana <b>, ") and text.value.endswith("interesting; *mine*") for text in app.text)
     pressed(app, "tag-8")
-    assert {one.who: one.tags for one in read_annotations(run.annotations)} == {
+    assert {annotation.who: annotation.tags for annotation in read_annotations(run.annotations)} == {
         "Ana <b>": ("interesting",),
         "Ben": ("checked",),
     }
@@ -355,10 +355,10 @@ def test_the_export_holds_every_score_and_what_was_said(run: Run) -> None:
     row = next(row for row in rows if row["path"] == path)
     assert (row["tags"], row["who"]) == ("speech, checked | speech, checked", "A | B")
     assert (row["model"], row["threshold"]) == ("hybrid", "0.25")
-    table = read_clip_table(run).set_index("path")
+    clips_by_path = read_clip_table(run).set_index("path")
     for name in DETECTORS:
-        assert float(row[f"score_{name}"]) == pytest.approx(table.loc[path, f"p_{name}"], abs=1e-6)
-        assert row[f"verdict_{name}"] == table.loc[path, f"call_{name}"]
+        assert float(row[f"score_{name}"]) == pytest.approx(clips_by_path.loc[path, f"p_{name}"], abs=1e-6)
+        assert row[f"verdict_{name}"] == clips_by_path.loc[path, f"call_{name}"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
@@ -404,8 +404,8 @@ def test_charts_and_tables_have_text_alternatives(run: Run) -> None:
 def test_four_thousand_clips_are_ranked_at_once(run: Run) -> None:
     every = pd.concat([read_clip_table(run)] * 20, ignore_index=True)
     started = time.perf_counter()
-    found = audit_lists.judged(every, "hybrid", LEVELS)
+    judged = audit_lists.judged(every, "hybrid", LEVELS)
     for kind in audit_lists.LISTS:
-        audit_lists.listed(found, kind)
+        audit_lists.listed(judged, kind)
     assert len(every) >= 4000
     assert time.perf_counter() - started < 0.5

@@ -40,25 +40,25 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_every_clip_has_its_row_and_what_each_detector_said_of_it(run: Run) -> None:
-    found = read_clip_table(run)
-    assert found["row"].tolist() == list(range(len(run.read_clips())))
-    assert [clip.path for clip in run.read_clips()] == found["path"].tolist()
+    clips = read_clip_table(run)
+    assert clips["row"].tolist() == list(range(len(run.read_clips())))
+    assert [clip.path for clip in run.read_clips()] == clips["path"].tolist()
     for name in DETECTORS:
         probability = run.read_splits(
             run.fusion if name in ("hybrid", "three_way") else run.baseline_probabilities,
             "evaluate",
             f"{name}_probability_" if name in ("hybrid", "three_way") else f"{name}_",
         )
-        np.testing.assert_allclose(found[f"p_{name}"], probability, rtol=1e-7)  # invented ones are float64
-    assert np.allclose(found["weight_autoencoder"] + found["weight_transformer"], 1)
+        np.testing.assert_allclose(clips[f"p_{name}"], probability, rtol=1e-7)  # invented ones are float64
+    assert np.allclose(clips["weight_autoencoder"] + clips["weight_transformer"], 1)
 
 
 def test_verdicts_are_those_that_the_results_count(run: Run) -> None:
     test = clips.of_split(read_clip_table(run), "test")
     for model in runs.results(run).models:
         for label, wrong in model.wrong.items():
-            own = test[test["label"] == label]
-            assert (~own[f"right_{model.key}"]).sum() == wrong
+            of_class = test[test["label"] == label]
+            assert (~of_class[f"right_{model.key}"]).sum() == wrong
 
 
 def test_a_table_of_another_evaluation_is_refused_with_the_command(run: Run) -> None:
@@ -81,11 +81,11 @@ def test_one_row_of_an_array_is_read_and_a_row_that_is_not_there_refused(run: Ru
 def test_a_filter_keeps_what_was_asked_for(run: Run) -> None:
     every = read_clip_table(run)
     assert len(ClipFilter().apply(every)) == len(every)
-    found = ClipFilter(("test",), "ai", "cnn", "wrong", (HOSTILE[2],), "_1").apply(every)
-    assert set(found["split"]) <= {"test"}
-    assert set(found["label"]) <= {"ai"}
-    assert not found["right_cnn"].any()
-    assert found["path"].str.contains("_1", regex=False).all()
+    matching = ClipFilter(("test",), "ai", "cnn", "wrong", (HOSTILE[2],), "_1").apply(every)
+    assert set(matching["split"]) <= {"test"}
+    assert set(matching["label"]) <= {"ai"}
+    assert not matching["right_cnn"].any()
+    assert matching["path"].str.contains("_1", regex=False).all()
 
 
 def test_a_file_name_is_searched_letter_by_letter(run: Run) -> None:
@@ -205,8 +205,8 @@ def test_the_strongest_lines_are_marked_by_the_class_they_speak_for() -> None:
 
 
 def test_a_table_shows_marks_and_words_for_classes_and_verdicts() -> None:
-    found = pd.DataFrame({"path": ["a\nb"], "label": ["ai"], "right_cnn": [False]})
-    (row,) = clip_view.rows(found, {"path": "Clip", "label": "Class", "right_cnn": "Verdict"}).to_dict("records")
+    clips = pd.DataFrame({"path": ["a\nb"], "label": ["ai"], "right_cnn": [False]})
+    (row,) = clip_view.rows(clips, {"path": "Clip", "label": "Class", "right_cnn": "Verdict"}).to_dict("records")
     assert row == {"Clip": "a\\u000ab", "Class": "◆ AI", "Verdict": "✗ wrong"}
 
 

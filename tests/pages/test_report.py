@@ -90,17 +90,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
     _, config, demo = run.read_description()
     run.write_description({"root": str(root), "human": "human", "ai": "ai", "manifest": ""}, config, demo=demo)
     place = run.clips_table
-    table = pd.read_csv(place, dtype=str, keep_default_na=False)
-    folders = table["label"].map({"0": "human", "1": "ai"})
-    table["path"] = folders + "/" + table["path"]
-    table.to_csv(place, index=False)
+    clips_csv = pd.read_csv(place, dtype=str, keep_default_na=False)
+    folders = clips_csv["label"].map({"0": "human", "1": "ai"})
+    clips_csv["path"] = folders + "/" + clips_csv["path"]
+    clips_csv.to_csv(place, index=False)
     for file in (run.predictions, run.attention_weights):
         shown = pd.read_csv(file, dtype=str, keep_default_na=False)
-        names = dict(zip(table["path"].str.split("/").str[1], table["path"], strict=True))
+        names = dict(zip(clips_csv["path"].str.split("/").str[1], clips_csv["path"], strict=True))
         shown["path"] = shown["path"].map(names)
         shown.to_csv(file, index=False)
     tone = np.sin(np.arange(5 * 44_100) / 20).astype(np.float32) / 2
-    test = table[table["split"] == "test"]
+    test = clips_csv[clips_csv["split"] == "test"]
     for path, rate in zip(test["path"], test["native_rate"].astype(int), strict=True):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(root / path, tone[: 5 * rate], rate, subtype="PCM_16")
@@ -222,8 +222,8 @@ def test_foreign_names_stay_text(run: Run) -> None:
     for name, hostile in names.items():
         value = value.replace(name, json.dumps(hostile)[1:-1])
     run.results_file.write_text(value)
-    table = pd.read_csv(run.clips_table, dtype=str, keep_default_na=False)
-    table.assign(source=table["source"].replace(names)).to_csv(run.clips_table, index=False)
+    clips_csv = pd.read_csv(run.clips_table, dtype=str, keep_default_na=False)
+    clips_csv.assign(source=clips_csv["source"].replace(names)).to_csv(run.clips_table, index=False)
     folder = run.folder.rename(run.folder.with_name("<img src=x onerror=alert(1)> **a**"))
     page = Page(report.build(Run(folder), SILENT, TODAY))
     for name in (*HOSTILE, folder.name):
@@ -342,9 +342,9 @@ def test_examples_are_the_clips_that_the_rule_names(made: Run, results: Results)
     assert first["wrong", "human"] == of_class["human"][score].max() >= model.threshold
     assert first["wrong", "ai"] == of_class["ai"][score].min() < model.threshold
     assert all(choice.right == choice.clip[f"right_{model.key}"] for choice in chosen)
-    for label, own in of_class.items():
+    for label, expected in of_class.items():
         others = [choice.clip[score] for choice in chosen if choice.kind != "nearest" and choice.clip["label"] == label]
-        distances = (own[score] - model.threshold).abs()[~own[score].isin(others)]
+        distances = (expected[score] - model.threshold).abs()[~expected[score].isin(others)]
         assert abs(first["nearest", label] - model.threshold) == distances.min()
 
 
@@ -384,9 +384,9 @@ def test_any_sound_becomes_an_mp3_at_a_legal_rate(rate: int, channels: int, kept
     tone = np.sin(np.arange(20 * rate) * 2 * np.pi * 440 / rate) / 2
     soundfile.write(file, np.repeat(tone[:, None], channels, axis=1), rate, format="WAV")
     content = base64.b64decode(report_media.mp3(file.getvalue(), 60).partition(",")[2])
-    waveform, found = soundfile.read(io.BytesIO(content), always_2d=True)
-    assert (found, waveform.shape[1]) == (kept, left)
-    assert len(waveform) / found == pytest.approx(report_media.SOUND_SECONDS, abs=0.1)
+    waveform, decoded_rate = soundfile.read(io.BytesIO(content), always_2d=True)
+    assert (decoded_rate, waveform.shape[1]) == (kept, left)
+    assert len(waveform) / decoded_rate == pytest.approx(report_media.SOUND_SECONDS, abs=0.1)
     assert len(content) * 8 / report_media.SOUND_SECONDS == pytest.approx(128_000, rel=0.05)
 
 
@@ -417,8 +417,8 @@ def test_a_run_without_pictures_of_its_clips_still_has_examples(run: Run) -> Non
 
 def test_ticks_of_a_spectrogram_stand_at_their_bands(made: Run) -> None:
     config = made.read_description()[1]
-    found = report_media.spectrogram(np.full((128, 10), -80, np.float16), config)
-    places = {text: place for place, text in found.ticks}
+    picture = report_media.spectrogram(np.full((128, 10), -80, np.float16), config)
+    places = {text: place for place, text in picture.ticks}
     assert list(places) == ["0.5", "1", "2", "4"]
     assert 0 < places["0.5"] < places["1"] < places["2"] < places["4"] < 1
     assert places["1"] == pytest.approx(2 * places["0.5"], abs=0.01)  # mel is linear up to 1 kHz

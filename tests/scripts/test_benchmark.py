@@ -112,11 +112,11 @@ def test_the_plain_model_is_the_same_network(kind: str) -> None:
         for weight, source in zip(ours.parameters(), plain.parameters(), strict=True):
             weight.copy_(source)
         x, _ = benchmark_models.make_batch(2)
-        expected, found = plain.eval()(x), ours.eval()(x)
+        expected, answered = plain.eval()(x), ours.eval()(x)
     if kind == "autoencoder":
-        torch.testing.assert_close(found.reconstruction, expected[0], atol=1e-5, rtol=1e-4)
-        expected, found = expected[1], found.logits
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(answered.reconstruction, expected[0], atol=1e-5, rtol=1e-4)
+        expected, answered = expected[1], answered.logits
+    torch.testing.assert_close(answered, expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("here")

@@ -61,30 +61,30 @@ def test_every_page_shows_the_large_run(made: Run, title: str, monkeypatch: pyte
 
 
 def test_copies_have_names_and_songs_of_their_own_and_keep_the_shares_of_the_splits(source: Run, made: Run) -> None:
-    own, copies = source.read_clips(), made.read_clips()
+    originals, copies = source.read_clips(), made.read_clips()
     assert len(copies) == CLIPS
     assert len({clip.path for clip in copies}) == CLIPS
     assert len({clip.group for clip in copies}) == CLIPS  # one clip each in the source
     assert [clip.row for clip in copies] == list(range(CLIPS))
     assert [clip.split for clip in copies] == sorted((clip.split for clip in copies), key=SPLITS.index)
-    before, after = (Counter(clip.split for clip in found) for found in (own, copies))
+    before, after = (Counter(clip.split for clip in clips) for clips in (originals, copies))
     assert all(abs(after[split] - CLIPS / OWN * before[split]) <= 2 for split in SPLITS)
-    classes = Counter((clip.split, clip.label) for clip in own)
+    classes = Counter((clip.split, clip.label) for clip in originals)
     for (split, label), count in Counter((clip.split, clip.label) for clip in copies).items():
         assert abs(count - CLIPS / OWN * classes[split, label]) <= 2, "the last copy takes some of every source"
 
 
 def test_every_array_and_table_means_the_same_copy(source: Run, made: Run) -> None:
-    own, every = read_clip_table(source).set_index("path"), read_clip_table(made)
+    originals, every = read_clip_table(source).set_index("path"), read_clip_table(made)
     origin = every["path"].str.partition("/")[2]
-    assert np.array_equal(every["reconstruction_error"], own.loc[origin, "reconstruction_error"])
+    assert np.array_equal(every["reconstruction_error"], originals.loc[origin, "reconstruction_error"])
     for fusion in ("hybrid", "three_way"):
         with_branches(made, every, fusion)  # refuses arrays that are not what the tables say
-    rows = own["row"][origin].to_numpy()
+    rows = originals["row"][origin].to_numpy()
     assert np.array_equal(np.load(made.log_mel), np.load(source.log_mel)[rows])
     copy = every["path"].str.startswith("copy_1/")
     for name in DETECTORS:
-        moved = every[f"p_{name}"].to_numpy() - own.loc[origin, f"p_{name}"].to_numpy()
+        moved = every[f"p_{name}"].to_numpy() - originals.loc[origin, f"p_{name}"].to_numpy()
         assert (moved[every["path"].str.startswith("copy_0/")] == 0).all()
         assert (np.abs(moved[copy]) > 0).mean() > 0.9
         assert np.abs(moved).max() < 0.1
@@ -112,8 +112,8 @@ def test_the_run_that_is_repeated_stays_as_it_is(source: Run, tmp_path: Path) ->
 
 
 def test_a_run_is_never_made_smaller(source: Run) -> None:
-    found = benchmark_repeated.repeated(source.read_clips(), 32)
-    assert found.rows.tolist() == list(range(OWN))
+    copies = benchmark_repeated.repeated(source.read_clips(), 32)
+    assert copies.rows.tolist() == list(range(OWN))
 
 
 def test_a_row_stands_beside_its_target() -> None:

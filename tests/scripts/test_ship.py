@@ -41,7 +41,7 @@ def probabilities(run: Run) -> dict[str, Array]:
 
 def pictures(run: Run, rows: slice) -> list[Pictures]:
     parts = run.read_dataset().log_mel, np.load(run.filterbank), np.load(run.fine_spectrum)
-    return [Pictures(*one) for one in zip(*(part[rows] for part in parts), strict=True)]
+    return [Pictures(*arrays) for arrays in zip(*(part[rows] for part in parts), strict=True)]
 
 
 def test_it_fits_into_the_repository_and_holds_no_sound(shipped: Run) -> None:
@@ -64,7 +64,7 @@ def test_no_text_in_it_names_a_folder_of_the_machine(shipped: Run, finished: Run
 def test_a_text_that_names_such_a_folder_stops_it(
     finished: Run, demo_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ship, "_evaluate", lambda *_: None)  # the slow part
+    monkeypatch.setattr(ship, "evaluate_rounded", lambda *_: None)  # the slow part
     run = Run(shutil.copytree(finished.folder, tmp_path / "leaky"))
     with run.skipped_table.open("a", encoding="utf-8") as file:
         file.write(f"a.wav,undecodable,see {demo_place.root}/a.wav\n")
@@ -93,9 +93,9 @@ def test_rounding_moves_no_probability_by_much(shipped: Run, finished: Run) -> N
 
 
 def test_its_predictions_are_those_of_the_weights_that_ship(shipped: Run, finished: Run) -> None:
-    found = Detector(shipped).read(pictures(finished, slice(0, 16)), label="")
+    answers = Detector(shipped).read(pictures(finished, slice(0, 16)), label="")
     for name, expected in probabilities(shipped).items():
-        np.testing.assert_allclose(found[name], expected[:16], atol=0.003)  # bfloat16 by other batches
+        np.testing.assert_allclose(answers[name], expected[:16], atol=0.003)  # bfloat16 by other batches
 
 
 def test_rounded_weights_come_back_in_float32_within_half_a_step(shipped: Run, finished: Run) -> None:
@@ -152,8 +152,8 @@ def test_songs_of_sources_never_heard_have_their_say_in_its_rule(finished: Run, 
     columns = zip(("source", "source_label", "row", "role"), map(np.array, zip(*folds, strict=True)), strict=True)
     answers = np.random.default_rng(0).uniform(size=len(folds))
     storage.write_npz(run.leave_out, dict(columns) | {f"probability_{name}": answers for name in DETECTORS})
-    found = ship.ship(run, tmp_path / "pretrained").read_results()["verdict"]["models"]
-    assert all(rule["unheard"]["human"]["sources"] == 2 for rule in found.values())
+    rules = ship.ship(run, tmp_path / "pretrained").read_results()["verdict"]["models"]
+    assert all(rule["unheard"]["human"]["sources"] == 2 for rule in rules.values())
 
 
 @pytest.mark.parametrize("page", sorted(path.stem for path in (ROOT / "pages").glob("*.py")))
@@ -177,10 +177,10 @@ def test_each_of_its_maps_has_neighbours(shipped: Run, monkeypatch: pytest.Monke
 def test_licences_are_those_of_the_manifest(finished: Run, tmp_path: Path) -> None:
     clips, manifest = finished.read_clips(), tmp_path / "manifest.csv"
     manifest.write_text(f"path,origin,licence\n{clips[0].path},here|there,CC0\n", encoding="utf-8")
-    found = ship_card.material(clips, manifest)
-    assert sum(one.clips for one in found) == len(clips)
-    assert [(one.origin, one.clips) for one in found if one.licence == "CC0"] == [("here|there", 1)]
-    assert {one.licence for one in found} == {"CC0", ship_card.UNKNOWN}
+    materials = ship_card.material(clips, manifest)
+    assert sum(part.clips for part in materials) == len(clips)
+    assert [(part.origin, part.clips) for part in materials if part.licence == "CC0"] == [("here|there", 1)]
+    assert {part.licence for part in materials} == {"CC0", ship_card.UNKNOWN}
 
 
 def test_it_cannot_be_gone_on_with_and_says_so(shipped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_one_that_is_too_large_is_refused_with_its_size(
     finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ship, "MAX_BYTES", 5_000_000)
-    monkeypatch.setattr(ship, "_evaluate", lambda *_: None)
+    monkeypatch.setattr(ship, "evaluate_rounded", lambda *_: None)
     with pytest.raises(ArtifactError, match=r"too large to ship: \d+\.\d MB"):
         ship.ship(finished, tmp_path / "pretrained")
     assert list(tmp_path.iterdir()) == []
@@ -244,22 +244,22 @@ def test_killed_at_any_step_of_the_replacement_one_of_both_is_there_and_whole(tm
     killed = ended.count(str(-signal.SIGKILL))
     assert ended == [str(-signal.SIGKILL)] * killed + ["0"] * (STEPS - killed)
     assert 5 < killed < STEPS
-    found = []
+    outcomes = []
     for place in (tmp_path / str(step) for step in range(1, STEPS + 1)):
         storage.mend_folder(folder := place / "pretrained")
         texts = {path.relative_to(folder).as_posix(): storage.read_json(path, "") for path in folder.rglob("*.json")}
         assert set(texts) == files
         assert len(set(texts.values())) == 1
         assert {path.name for path in place.iterdir()} <= {"made", "pretrained"}
-        found.append(texts["run.json"])
-    assert found == ["pretrained"] * 2 + ["made"] * (STEPS - 2)
+        outcomes.append(texts["run.json"])
+    assert outcomes == ["pretrained"] * 2 + ["made"] * (STEPS - 2)
 
 
 def test_a_run_that_a_kill_had_moved_aside_is_back_before_anything_else(
     shipped: Run, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(shipped.folder, tmp_path / ".pretrained.replaced")
-    monkeypatch.setattr(ship, "_write", fail)
+    monkeypatch.setattr(ship, "evaluate_rounded", fail)
     with pytest.raises(RuntimeError, match="in the middle"):
         ship.ship(finished, tmp_path / "pretrained")
     assert Run(tmp_path / "pretrained").read_results() == shipped.read_results()

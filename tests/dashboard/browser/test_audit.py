@@ -1,4 +1,4 @@
-"""The audit in a real browser, by keyboard alone: from a question to a tagged, noted, exported list (SPEC U6)."""
+"""The audit in a real browser, by keyboard alone: from a question to a tagged, noted, exported list."""
 
 import csv
 import io
@@ -51,7 +51,7 @@ def focus(browser: "Chrome", key: str, label: str) -> None:
 
 
 def kept(run: Run) -> list[tuple[tuple[str, ...], str]]:
-    return [(one.tags, one.note) for one in read_annotations(run.annotations)]
+    return [(annotation.tags, annotation.note) for annotation in read_annotations(run.annotations)]
 
 
 def test_from_the_question_to_the_exported_list_without_a_mouse(

@@ -66,8 +66,8 @@ def press(browser: "Chrome", *keys: str) -> None:
 
 def chosen(browser: "Chrome") -> str:
     """Return the selected clip's name in the sidebar, or nothing."""
-    found = browser.find_elements("css selector", SELECTED)
-    return str(found[0].text) if found else ""
+    selected = browser.find_elements("css selector", SELECTED)
+    return str(selected[0].text) if selected else ""
 
 
 def is_heard(browser: "Chrome") -> None:
@@ -124,7 +124,7 @@ def test_a_tag_and_a_note_are_there_after_a_reload(silent: "Chrome", address: st
         lambda: press(silent, "n") or "Note" in silent.execute_script("return document.activeElement.ariaLabel || ''")
     )
     press(silent, "applause at the end", Keys.ENTER)
-    until(lambda: [one.note for one in read_annotations(run.annotations)] == ["applause at the end"])
+    until(lambda: [annotation.note for annotation in read_annotations(run.annotations)] == ["applause at the end"])
     visit(silent, silent.current_url)
     says(silent, "✓ mislabelled")
     assert silent.find_element("css selector", "textarea").get_attribute("value") == "applause at the end"

@@ -75,13 +75,13 @@ def test_choosing_a_row_shows_the_clip_and_leaves_the_lasso(browser: "Chrome", a
     drag(browser, "lasso", *SHAPES["lasso"])
     until(lambda: count(browser))
     inside, outline = count(browser), "return document.querySelectorAll('.js-plotly-plot .selectionlayer path').length"
-    drawn = browser.execute_script(outline)
+    lasso = browser.execute_script(outline)
     until(lambda: rows(browser) == inside)
     choose_row(browser, 1)
     until(lambda: "Nearest in the original space" in text(browser))
     assert "clip=" in browser.current_url
     assert count(browser) == inside
-    assert browser.execute_script(outline) == drawn > 0
+    assert browser.execute_script(outline) == lasso > 0
     assert complaints(browser) == []
 
 

@@ -55,9 +55,9 @@ def test_nothing_is_fetched_and_every_picture_is_drawn(browser: "Chrome", file: 
     fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [name for name in fetched if not name.startswith("data:")] == []
     assert browser.execute_script("return [...document.images].every(image => image.naturalWidth > 0)")
-    drawn = browser.execute_script("return [...document.querySelectorAll('svg image')].map(i => i.getBBox().width)")
-    assert len(drawn) >= 6
-    assert min(drawn) > 0
+    widths = browser.execute_script("return [...document.querySelectorAll('svg image')].map(i => i.getBBox().width)")
+    assert len(widths) >= 6
+    assert min(widths) > 0
 
 
 def test_every_example_can_be_heard(browser: "Chrome", file: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_page_hands_the_report_over(browser: "Chrome", address: str, run: Ru
     browser.switch_to.default_content()
     browser.find_element("css selector", "[data-testid=stDownloadButton] button").click()
     until(lambda: list(tmp_path.glob("*.html")))
-    (found,) = tmp_path.glob("synthetic-music-detector-evaluated-*.html")
-    opened(browser, found)
+    (downloaded,) = tmp_path.glob("synthetic-music-detector-evaluated-*.html")
+    opened(browser, downloaded)
     assert "Listening examples" in browser.execute_script("return document.body.innerText")
     assert browser.execute_script("return document.querySelectorAll('audio').length") >= 6
