@@ -1,4 +1,4 @@
-"""What an address asks a page for, and where it asks in vain: said once, for all pages (SPEC U10).
+"""What an address asks a page for, and where it asks in vain: said once, for all pages.
 
 A widget whose choice stands in the address ignores one that it does not offer without a word. So whoever offers a
 choice here says what can be had, and `say` tells what was asked for and what is shown instead.

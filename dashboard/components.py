@@ -47,14 +47,14 @@ def selected_clip() -> None:
 
 
 def demo_notice() -> None:
-    """Say that demo numbers say nothing about real music (SPEC D10)."""
+    """Say that demo numbers say nothing about real music."""
     st.info(
         "**Demo.** These clips are made by code: the numbers say nothing about real music.", icon=":material/science:"
     )
 
 
 def shipped_notice() -> None:
-    """Say what is not in the run that ships, so that nobody looks for it or tries to go on with it (SPEC X4)."""
+    """Say what is not in the run that ships, so that nobody looks for it or tries to go on with it."""
     st.info(
         "**Shipped run:** no audio, no training data here. Detect and every result work; clips cannot be played, and "
         "commands that a page names are for a run of your own.",

@@ -1,4 +1,4 @@
-"""The one selected clip and detector, the same on every page; the address opens them again (SPEC U10).
+"""The one selected clip and detector, the same on every page; the address opens them again.
 
 A clip's id is its path.
 """

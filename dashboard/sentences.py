@@ -166,7 +166,7 @@ def trained(results: Results) -> str:
 
 
 def embeddings_by(results: Results) -> str:
-    """Say who made the transformer embeddings (SPEC T4), as plain text: the reason may name the user's files."""
+    """Say who made the transformer embeddings, as plain text: the reason may name the user's files."""
     encoder = results.encoder
     said = f"Transformer embeddings by: {encoder.name} ({encoder.description}), {encoder.mode}."
     return f"{said} Not what was asked for: {encoder.reason.rstrip('.')}." if encoder.reason else said

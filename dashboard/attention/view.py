@@ -17,6 +17,7 @@ from dashboard.drawing.row_charts import chart_html
 from dashboard.reading import attention_maps, clips
 from dashboard.reading.attention import BRANCHES, Attention, Fusion, chosen_path, disagreeing, effects, read_correlation
 from dashboard.reading.attention_maps import METHODS, SCALES, Maps, read_maps
+from dashboard.reading.clips import read_row
 from dashboard.reading.results import Results
 from dashboard.sentences import literal
 
@@ -274,7 +275,7 @@ def _choice(label: str, choices: dict[str, str], key: str) -> str:
 
 def _map(run: Run, row: int, maps: Maps, weights: Array, scale: str) -> None:
     audio = run.read_description()[1].audio
-    decibels = clips.array(run, run.log_mel, row, "explain")
+    decibels = read_row(run, run.log_mel, row, "explain")
     second = attention_maps.most_attended(weights, maps.seconds, audio.seconds)
     figure = figures.map_chart(
         decibels, weights, maps, attention_maps.scaled(maps, weights, scale), second, audio.seconds, audio.sample_rate

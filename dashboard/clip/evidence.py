@@ -11,6 +11,7 @@ from core.storage import Array
 from dashboard.clip import figures
 from dashboard.drawing import theme
 from dashboard.reading import clips
+from dashboard.reading.clips import read_row
 
 STRONGEST = 20  # lines that are marked
 
@@ -18,8 +19,8 @@ STRONGEST = 20  # lines that are marked
 def reconstruction(run: Run, clip: pd.Series) -> None:
     """Show a clip's spectrogram beside its reconstruction, at one scale, and what the reconstruction misses."""
     row, config = int(clip["row"]), run.read_description()[1]
-    original = clips.array(run, run.log_mel, row, "explain").astype(np.float32)
-    rebuilt = clips.array(run, run.reconstructions, row, "explain").astype(np.float32)
+    original = read_row(run, run.log_mel, row, "explain").astype(np.float32)
+    rebuilt = read_row(run, run.reconstructions, row, "explain").astype(np.float32)
     st.header("What the autoencoder keeps of it", anchor=False)
     beside(original, rebuilt, config)
     st.caption(
@@ -55,8 +56,8 @@ def fusion(clip: pd.Series) -> None:
 def artefacts(run: Run, clip: pd.Series) -> None:
     """Show the clip's fine lines, and which of them moved the fine-spectrum detector."""
     row, config = int(clip["row"]), run.read_description()[1]
-    moved = clips.array(run, run.artefact_contributions, row, "explain").astype(np.float32)
-    measured = clips.array(run, run.fine_spectrum, row, "prepare")[:LINE_COUNT]
+    moved = read_row(run, run.artefact_contributions, row, "explain").astype(np.float32)
+    measured = read_row(run, run.fine_spectrum, row, "prepare")[:LINE_COUNT]
     reference = clips.artefact_reference(run)[:LINE_COUNT]
     lines, grain = moved[:LINE_COUNT], moved[LINE_COUNT:]
     strongest = np.argsort(-np.abs(lines), kind="stable")[:STRONGEST]

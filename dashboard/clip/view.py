@@ -15,8 +15,9 @@ from dashboard.clip import figures
 from dashboard.drawing import player, theme
 from dashboard.drawing.pictures import colour_bar_png, overlay_png, spectrogram_png
 from dashboard.drawing.theme import NBSP
-from dashboard.reading import attention_maps, clips, sound
+from dashboard.reading import attention_maps, sound
 from dashboard.reading.attention_maps import read_maps
+from dashboard.reading.clips import read_row
 from dashboard.reading.results import Results
 from dashboard.sentences import SPLIT_NAMES, literal
 
@@ -137,7 +138,7 @@ def _listen(run: Run, clip: pd.Series, key: str) -> None:
     """Show the player, or the picture alone where the sound cannot be had."""
     row, config = int(clip["row"]), run.read_description()[1]
     pictures = (run.log_mel, run.reconstructions)
-    original, rebuilt = (clips.array(run, path, row, "explain").astype(np.float32) for path in pictures)
+    original, rebuilt = (read_row(run, path, row, "explain").astype(np.float32) for path in pictures)
     try:
         heard = sound.original(run, clip["path"])
     except DetectorError:

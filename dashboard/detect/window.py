@@ -21,7 +21,8 @@ from dashboard.detect.changes import CHANGES
 from dashboard.detect.models import Answer, Evidence
 from dashboard.drawing import player, theme
 from dashboard.drawing.pictures import colour_bar_png, overlay_png, spectrogram_png
-from dashboard.reading import clips, sound
+from dashboard.reading import sound
+from dashboard.reading.clips import read_row
 
 PLAYED = 3  # neighbours beside the window
 
@@ -76,7 +77,7 @@ def _neighbour_tracks(run: Run, near: pd.DataFrame | None, config: Config) -> Se
     tracks = []
     for place, (_, clip) in enumerate([] if near is None else list(near.iterrows())[:PLAYED], start=1):
         try:
-            picture = clips.array(run, run.log_mel, int(clip["row"]), "explain").astype(np.float32)
+            picture = read_row(run, run.log_mel, int(clip["row"]), "explain").astype(np.float32)
             heard = sound.original(run, clip["path"])
         except DetectorError:  # the run came without its clips
             continue

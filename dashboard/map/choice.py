@@ -1,4 +1,4 @@
-"""What is chosen on the map: which clips, and what their marks are coloured by (SPEC U4)."""
+"""What is chosen on the map: which clips, and what their marks are coloured by."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar

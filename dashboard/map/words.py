@@ -1,4 +1,4 @@
-"""What the map says in words, numbers first: values in, plain text out (SPEC U4)."""
+"""What the map says in words, numbers first: values in, plain text out."""
 
 import pandas as pd
 

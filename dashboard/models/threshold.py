@@ -1,4 +1,4 @@
-"""A detector at a threshold that the reader moves: everything here follows the slider, and nothing else runs (U5)."""
+"""A detector at a threshold that the reader moves: everything here follows the slider, and nothing else runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What the Models page's tables and headings say: values in, one dictionary per row or plain text out (SPEC U5)."""
+"""What the Models page's tables and headings say: values in, one dictionary per row or plain text out."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,6 +1,6 @@
 """What the results do not show, in short, for the Overview and the report: `Results` in, Markdown sentences out.
 
-A line each, most weighty first (SPEC U1, D10). The full list, with every number and with what may be said, is made once
+A line each, most weighty first. The full list, with every number and with what may be said, is made once
 by `core.evaluation.summary` and kept in results.json: the Overview folds it away, and the pipeline prints it.
 """
 
@@ -50,8 +50,9 @@ def _unheard(results: Results, robustness: Robustness) -> str:
     """Tell what is known of generators that were new to the models."""
     if robustness.leave_out and (held_out := robustness.leave_out.models[results.headline.key].ai):
         return (
-            f"**Generators never heard.** Of {counted(held_out.n, 'clip')} from {counted(held_out.sources, 'AI source')}, "
-            f"each held out in turn, the {results.headline.name} catches {percents(held_out.error.complement)}."
+            f"**Generators never heard.** Of {counted(held_out.n, 'clip')} from "
+            f"{counted(held_out.sources, 'AI source')}, each held out in turn, "
+            f"the {results.headline.name} catches {percents(held_out.error.complement)}."
         )
     new = set(results.sources_in("ai", "test")) - set(results.sources_in("ai", "train"))
     return "" if new else "**Generators never heard.** Every AI source in the test was also in the training."

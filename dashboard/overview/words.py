@@ -1,4 +1,4 @@
-"""The Overview's verdict in one sentence, and its cards: the headline detector at home and away (SPEC Q1, U1)."""
+"""The Overview's verdict in one sentence, and its cards: the headline detector at home and away."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

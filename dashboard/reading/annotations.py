@@ -1,4 +1,4 @@
-"""Tags and notes on clips, kept in one SQLite file per run: nothing is lost, nobody overwrites anybody (SPEC U6).
+"""Tags and notes on clips, kept in one SQLite file per run: nothing is lost, nobody overwrites anybody.
 
 Every save appends a row. A save names the version it was made from and takes that version's place; if somebody else
 has taken it meanwhile, both stand side by side. What nobody has replaced is current; the rest is history.

@@ -99,7 +99,7 @@ def sentence(clip: pd.Series, model: Model) -> str:
     return f"{truth}; {model.name} calls it {called} ({clip[f'p_{model.key}']:.3f}, AI from {model.threshold:.3g})"
 
 
-def array(run: Run, path: Path, row: int, phase: str) -> storage.Array:
+def read_row(run: Run, path: Path, row: int, phase: str) -> storage.Array:
     """Return one clip's row of an array that has one row per clip; only this row is read."""
     values = storage.read_npy(path, run.remedy(phase))
     if not 0 <= row < len(values):

@@ -12,8 +12,8 @@ from core.config import Config
 from core.errors import ArtifactError, printable
 from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
-from dashboard.reading import clips, sound
-from dashboard.reading.clips import read_clip_table
+from dashboard.reading import sound
+from dashboard.reading.clips import read_clip_table, read_row
 from dashboard.reading.results import Model, Results
 from dashboard.report import media
 
@@ -110,7 +110,7 @@ def _sound(run: Run, choice: Choice, config: Config) -> tuple[str, str]:
 def _picture(run: Run, choice: Choice, config: Config) -> media.Spectrogram | None:
     """Return a clip's spectrogram, or None in a run that has not drawn it."""
     try:
-        decibels = clips.array(run, run.log_mel, int(str(choice.clip.name)), "explain")
+        decibels = read_row(run, run.log_mel, int(str(choice.clip.name)), "explain")
     except ArtifactError:
         return None
     return media.spectrogram(decibels, config)

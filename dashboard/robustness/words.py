@@ -178,8 +178,8 @@ def never_heard(robustness: Robustness, model: Model) -> str:
     if overall.human:
         known = model.scores["recall_human"].complement
         said.append(
-            f"Of {counted(overall.human.n, 'human clip')} from {counted(overall.human.sources, 'source')} it never heard "
-            f"it calls **{percents(overall.human.error)}** AI, instead of {percents(known)}."
+            f"Of {counted(overall.human.n, 'human clip')} from {counted(overall.human.sources, 'source')} "
+            f"it never heard it calls **{percents(overall.human.error)}** AI, instead of {percents(known)}."
         )
     return " ".join([*said, *_stricter(overall, model)])
 

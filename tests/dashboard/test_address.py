@@ -1,4 +1,4 @@
-"""What an address asks for: obeyed where it can be had, and said in one line where it cannot (SPEC U10)."""
+"""What an address asks for: obeyed where it can be had, and said in one line where it cannot."""
 
 import pytest
 from streamlit.testing.v1 import AppTest

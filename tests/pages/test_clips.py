@@ -18,7 +18,7 @@ from dashboard.clip import view as clip_view
 from dashboard.clip.filter import ClipFilter, shown
 from dashboard.drawing import pictures
 from dashboard.reading import clips, runs
-from dashboard.reading.clips import read_clip_table
+from dashboard.reading.clips import read_clip_table, read_row
 from tests.support import reading
 from tests.support.invented_run import HOSTILE, invent
 from tests.support.reading import drawn, words
@@ -70,9 +70,9 @@ def test_a_table_of_another_evaluation_is_refused_with_the_command(run: Run) -> 
 
 
 def test_one_row_of_an_array_is_read_and_a_row_that_is_not_there_refused(run: Run) -> None:
-    np.testing.assert_array_equal(clips.array(run, run.log_mel, 3, "explain"), np.load(run.log_mel)[3])
+    np.testing.assert_array_equal(read_row(run, run.log_mel, 3, "explain"), np.load(run.log_mel)[3])
     with pytest.raises(ArtifactError, match="does not hold the clips"):
-        clips.array(run, run.log_mel, 10**6, "explain")
+        read_row(run, run.log_mel, 10**6, "explain")
 
 
 # Which clips are shown
