@@ -1,4 +1,7 @@
-"""The graph of phases: what each needs, what is still valid, what must run (SPEC S6, S7, R3)."""
+"""The graph of phases: what each needs, what is still valid, what must run.
+
+The only list of phases. It loads none of them, so that pages may ask it too; a phase is imported when it runs.
+"""
 
 import importlib
 import logging
@@ -15,7 +18,7 @@ from typing import Any
 from core import storage
 from core.artifacts import PhaseRecord, Run
 from core.config import Config
-from core.data.places import Place
+from core.data.places import Listing, Place, check_sources
 from core.errors import ArtifactError, ConfigError
 from core.machine import peak_memory_mb
 
@@ -26,14 +29,16 @@ log = logging.getLogger(__name__)
 class Phase:
     """One step of the work. Its outputs are valid as long as its settings, libraries and input files are the same."""
 
-    name: str
-    title: str
+    name: str  # of its file in core/phases, and as `--only` takes it
+    code: str  # as logs and the plan call it
+    title: str  # what it does, as pages say it
     needs: tuple[str, ...]
     sections: tuple[str, ...]  # of the config
     reads: Callable[[Run], list[Path]]  # files of earlier phases
     makes: Callable[[Run], list[Path]]  # its main files, for the plan; its record names every one
     libraries: tuple[str, ...]
     version: int = 1  # raise it when the phase's code changes what it writes
+    lists_clips: bool = False  # whether it is given the listing of the clips, and stands as long as that is the same
 
 
 TRAINING = ("train.recipe", "train.augment", "train.seed")
@@ -47,26 +52,31 @@ def _copies(run: Run, *names: str) -> list[Path]:
 
 PHASES: tuple[Phase, ...] = (
     Phase(
-        "prepare", "P1", (), ("audio", "spectrogram", "split", "train.waveform_copies"),
+        "prepare", "P1", "Read, check and split the clips",
+        (), ("audio", "spectrogram", "split", "train.waveform_copies"),
         lambda run: [],
         lambda run: [run.clips_table, run.skipped_table, run.dataset, run.filterbank, run.fine_spectrum],
         ("numpy", "scipy", "soundfile", "soxr", "librosa"),
         version=2,
+        lists_clips=True,
     ),
     Phase(
-        "autoencoder", "P2a", ("prepare",), (*TRAINING, "autoencoder"),
+        "autoencoder", "P2a", "Train the autoencoder",
+        ("prepare",), (*TRAINING, "autoencoder"),
         lambda run: [run.clips_table, run.dataset, *_copies(run, "log_mel")],
         lambda run: [run.checkpoint("ae_multitask_best"), run.ae_latents, run.ae_losses],
         ("torch",),
     ),
     Phase(
-        "transformer", "P2b", ("prepare",), (*TRAINING, "transformer"),
+        "transformer", "P2b", "Make the transformer embeddings",
+        ("prepare",), (*TRAINING, "transformer"),
         lambda run: [run.clips_table, run.filterbank, *_copies(run, "filterbank")],
         lambda run: [run.checkpoint("transformer_best"), run.transformer_embeddings],
         ("torch", "transformers"),
     ),
     Phase(
-        "baselines", "P3", ("prepare", "autoencoder", "transformer"), (*TRAINING, "baselines"),
+        "baselines", "P3", "Train CNN and classifiers",
+        ("prepare", "autoencoder", "transformer"), (*TRAINING, "baselines"),
         lambda run: [run.clips_table, run.dataset, run.fine_spectrum, run.ae_latents, run.transformer_embeddings,
                      *_copies(run, "log_mel", "fine_spectrum")],
         lambda run: [run.checkpoint(f"{name}_best") for name in BASELINES],
@@ -74,7 +84,8 @@ PHASES: tuple[Phase, ...] = (
         version=2,
     ),
     Phase(
-        "hybrid", "P4", ("prepare", "autoencoder", "transformer"), (*TRAINING, "hybrid"),
+        "hybrid", "P4", "Train the fusions",
+        ("prepare", "autoencoder", "transformer"), (*TRAINING, "hybrid"),
         lambda run: [run.clips_table, run.dataset, run.filterbank, run.fine_spectrum, run.ae_latents,
                      run.transformer_embeddings, run.checkpoint("ae_multitask_best"),
                      run.checkpoint("transformer_best"), *_copies(run, "fine_spectrum")],
@@ -83,7 +94,8 @@ PHASES: tuple[Phase, ...] = (
         version=2,
     ),
     Phase(
-        "audit", "P5a", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
+        "audit", "P5a", "Ask the models where it is hard",
+        ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
         ("audio", "audit", "train", "autoencoder", "transformer", "baselines", "hybrid"),
         lambda run: [run.clips_table, run.dataset, run.filterbank, run.fine_spectrum, run.front_end,
                      run.checkpoint("ae_multitask_best"), run.checkpoint("transformer_best"),
@@ -93,7 +105,8 @@ PHASES: tuple[Phase, ...] = (
         ("numpy", "scipy", "librosa", "soundfile", "soxr", "torch"),
     ),
     Phase(
-        "evaluate", "P5", ("prepare", "autoencoder", "transformer", "baselines", "hybrid", "audit"),
+        "evaluate", "P5", "Evaluate on the test clips",
+        ("prepare", "autoencoder", "transformer", "baselines", "hybrid", "audit"),
         ("evaluation", "autoencoder", "hybrid", "audio", "train.waveform_copies", "detect"),
         lambda run: [run.clips_table, run.skipped_table, run.ae_latents, run.ae_losses, run.transformer_embeddings,
                      run.transformer_note, run.fine_spectrum, run.baseline_probabilities, run.fusion, run.shortcuts,
@@ -103,7 +116,8 @@ PHASES: tuple[Phase, ...] = (
         version=4,
     ),
     Phase(
-        "explain", "P6", ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
+        "explain", "P6", "Make what the pages show of each clip",
+        ("prepare", "autoencoder", "transformer", "baselines", "hybrid"),
         ("explain", "evaluation.tsne_perplexity"),
         lambda run: [run.clips_table, run.dataset, run.filterbank, run.fine_spectrum, run.ae_latents,
                      run.transformer_embeddings, run.transformer_note, run.fusion,
@@ -134,26 +148,22 @@ def phase_named(name: str) -> Phase:
     raise ConfigError(f"phase {name}", "there is no such phase", f"Choose from {', '.join(NAMES)}")
 
 
-def settings_of(phase: Phase, run: Run, config: Config, place: Place) -> dict[str, Any]:
+def settings_of(phase: Phase, config: Config, listing: Listing) -> dict[str, Any]:
     """Return everything but input files that a phase's outputs depend on."""
-    settings = {
+    return {
         "version": phase.version,
         "libraries": {name: version(name) for name in phase.libraries},
         "config": config.sections(phase.sections),
+        **({"clips": listing.fingerprint} if phase.lists_clips else {}),
     }
-    if phase.name == "prepare":
-        from core.phases.prepare import input_fingerprint
-
-        settings["clips"] = input_fingerprint(place, config)
-    return settings
 
 
-def status(phase: Phase, run: Run, config: Config, place: Place) -> Status:
+def status(phase: Phase, run: Run, config: Config, listing: Listing) -> Status:
     """Compare what a phase was made from with what it would be made from now, and its files with their hashes."""
     record = run.read_record(phase.name)
     if record is None:
         return Status(phase, False, "not made yet")
-    settings = settings_of(phase, run, config, place)
+    settings = settings_of(phase, config, listing)
     if record.settings != settings:
         return Status(phase, False, f"changed: {', '.join(_differences(record.settings, settings))}")
     changed = [name for name, digest in _inputs(phase, run).items() if record.inputs.get(name) != digest]
@@ -170,7 +180,7 @@ def _differences(old: Any, new: Any, path: str = "") -> list[str]:  # noqa: ANN4
     """Return the dotted names of the settings that differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         names = sorted(old.keys() | new.keys())
-        return [found for name in names for found in _differences(old.get(name), new.get(name), f"{path}.{name}")]
+        return [line for name in names for line in _differences(old.get(name), new.get(name), f"{path}.{name}")]
     return [] if old == new else [path.removeprefix(".").removeprefix("config.")]
 
 
@@ -203,7 +213,7 @@ def execute(
 
     Raises
     ------
-    ResourceError : another command is at work on one of the phases (SPEC R3).
+    ResourceError : another command is at work on one of the phases.
     """
     selected = [phase for phase in PHASES if not only or phase.name in only]
     for name in force:
@@ -217,38 +227,32 @@ def execute(
             locks.enter_context(storage.lock(run.lock(phase.name)))
         if len(selected) == len(PHASES):
             storage.sweep(run.folder)
+        listing = place.listing(config.split)  # once: with many clips it takes a while
         for name in force:
             _forget(run, phase_named(name))
         for phase in PHASES:
             if phase.name in needed:
-                _require(run, status(phase, run, config, place))
+                _require(run, status(phase, run, config, listing))
         if config.audit.leave_out and config.audit.leave_out != "all":
-            from core.phases.retraining import check_names
-
-            check_names(config.audit.leave_out, {clip.source for clip in place.candidates(config.split)})
-        run.write_description(place_values(place), config, demo=demo)
+            check_sources(config.audit.leave_out, {clip.source for clip in listing.candidates})
+        run.write_description(place.to_dict(), config, demo=demo)
         for phase in selected:
-            _execute_phase(run, config, place, phase)
+            _execute_phase(run, config, listing, phase)
 
 
-def place_values(place: Place) -> dict[str, str]:
-    """Return a place as plain values, as run.json holds it."""
-    return {"root": str(place.root), "human": place.human, "ai": place.ai, "manifest": place.manifest}
-
-
-def _execute_phase(run: Run, config: Config, place: Place, phase: Phase) -> None:
+def _execute_phase(run: Run, config: Config, listing: Listing, phase: Phase) -> None:
     """Run one phase unless its outputs are valid, and record what it made."""
-    found = status(phase, run, config, place)
-    if found.valid:
-        log.info("%s %s: %s, skipped", phase.title, phase.name, found.reason)
+    before = status(phase, run, config, listing)
+    if before.valid:
+        log.info("%s %s: %s, skipped", phase.code, phase.name, before.reason)
         return
-    log.info("%s %s: starting (%s)", phase.title, phase.name, found.reason)
-    for path in [*found.damaged, run.record(phase.name)]:
+    log.info("%s %s: starting (%s)", phase.code, phase.name, before.reason)
+    for path in [*before.damaged, run.record(phase.name)]:
         storage.delete(path)
-    settings, inputs = settings_of(phase, run, config, place), _inputs(phase, run)
+    settings, inputs = settings_of(phase, config, listing), _inputs(phase, run)
     module = importlib.import_module(f"core.phases.{phase.name}")
     start = time.monotonic()
-    made = module.run(run, config, storage.fingerprint([settings, inputs]))
+    made = module.run(run, config, storage.fingerprint([settings, inputs]), *([listing] if phase.lists_clips else []))
     seconds = time.monotonic() - start
     outputs = {run.relative(path): storage.sha256(path) for path in made.files}
     record = PhaseRecord(
@@ -264,8 +268,8 @@ def _execute_phase(run: Run, config: Config, place: Place, phase: Phase) -> None
     )
     run.write_record(record)
     for note in made.notes:
-        log.info("%s %s: %s", phase.title, phase.name, note)
-    log.info("%s %s: done in %.1f s", phase.title, phase.name, seconds)
+        log.info("%s %s: %s", phase.code, phase.name, note)
+    log.info("%s %s: done in %.1f s", phase.code, phase.name, seconds)
 
 
 def _forget(run: Run, phase: Phase) -> None:
@@ -275,10 +279,10 @@ def _forget(run: Run, phase: Phase) -> None:
         storage.delete(path)
 
 
-def _require(run: Run, found: Status) -> None:
+def _require(run: Run, needed: Status) -> None:
     """Refuse to build on a phase that is missing, out of date or damaged."""
-    if not found.valid:
-        raise ArtifactError(f"phase {found.phase.name}", found.reason, run.remedy(found.phase.name))
+    if not needed.valid:
+        raise ArtifactError(f"phase {needed.phase.name}", needed.reason, run.remedy(needed.phase.name))
 
 
 def _device() -> str:
@@ -291,11 +295,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def statuses(run: Run, config: Config, place: Place) -> Sequence[Status]:
+def statuses(run: Run, config: Config, listing: Listing) -> Sequence[Status]:
     """Return the status of every phase, in order; what stands after an invalid phase is not valid either."""
-    found: list[Status] = []
+    known: list[Status] = []
     for phase in PHASES:
-        own = status(phase, run, config, place)
-        before = [s.phase.name for s in found if not s.valid and s.phase.name in phase.needs]
-        found.append(Status(phase, False, f"after {', '.join(before)}", ()) if own.valid and before else own)
-    return found
+        alone = status(phase, run, config, listing)
+        before = [other.phase.name for other in known if not other.valid and other.phase.name in phase.needs]
+        after = Status(phase, False, f"after {', '.join(before)}")
+        known.append(after if alone.valid and before else alone)
+    return known

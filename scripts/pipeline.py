@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
     environment.adopt()  # before torch is loaded
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,10 @@ from tabulate import tabulate
 
 from core.artifacts import SHIPPED_REMEDY, Run, open_run
 from core.config import Config, with_settings
-from core.data.places import Place, folders, manifest
+from core.data.places import Place, folders, manifest, place_of
 from core.device import choose_device
 from core.errors import ArtifactError, ConfigError, DetectorError, printable
 from core.estimate import estimate
-from core.phases.prepare import place_of
 from core.pipeline import NAMES, execute, statuses
 from core.storage import read_json
 
@@ -114,20 +114,20 @@ def work_of(options: argparse.Namespace, run: Run) -> tuple[Place, Config, bool]
 
 def print_plan(run: Run, config: Config, place: Place) -> None:
     """Print every phase, what it reads and writes, whether it stands, and what running it takes on this machine."""
-    candidates = place.candidates(config.split)
-    clips, pairs = len(candidates), {(clip.label, clip.source) for clip in candidates}
-    sources = max(sum(label == own for own, _ in pairs) for label in (0, 1))
+    listing = place.listing(config.split)
+    clips, labelled = len(listing.candidates), {(clip.label, clip.source) for clip in listing.candidates}
+    sources = max(Counter(label for label, _ in labelled).values())
     print(f"{clips} audio files. Measuring a few steps on this machine ...", file=sys.stderr)
     expected = estimate(config, clips, sources)
     rows, left = [], 0.0
-    for found in statuses(run, config, place):
+    for found in statuses(run, config, listing):
         cost, phase = expected[found.phase.name], found.phase
         left += 0 if found.valid else cost.seconds
         memory = f"{cost.memory_mb / 1000:.1f} GB" + (f" + {cost.gpu_mb / 1000:.1f} GB GPU" if cost.gpu_mb else "")
         needs = ", ".join(run.relative(path) for path in phase.reads(run)) or "the clips"
         makes = ", ".join(run.relative(path) for path in phase.makes(run))
         state = found.reason if found.valid else f"to run ({found.reason})"
-        rows.append([phase.title, phase.name, state, duration(cost.seconds), memory, needs, makes])
+        rows.append([phase.code, phase.name, state, duration(cost.seconds), memory, needs, makes])
     headers = ["", "phase", "state", "time at most", "memory", "reads", "writes"]
     print(tabulate(rows, headers, maxcolwidths=[None, None, 28, None, None, 32, 40], break_long_words=False))
     disk = sum(cost.disk_mb for cost in expected.values())

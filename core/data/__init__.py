@@ -1,6 +1,6 @@
 """Folders or a table in; clips with song, source and split out.
 
-places    `folders`, `manifest`: where the clips are, and which song and source each belongs to
+places    `folders`, `manifest`: where the clips are, which song and source each belongs to; a `Place`, its `Listing`
 splits    `split_songs`: which song goes to training, validation, test
 datasets  `SpectrogramDataset` and its siblings: clips as PyTorch's loaders take them
 """

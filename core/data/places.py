@@ -4,10 +4,12 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from core import storage
 from core.artifacts import LABELS
 from core.audio.containers import SUFFIXES
 from core.config import SplitConfig
@@ -31,6 +33,15 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """The files that a place names, as they were when it was listed."""
+
+    root: Path
+    candidates: tuple[Candidate, ...]  # sorted by name
+    fingerprint: dict[str, Any]  # plain values that change with a name, label, group, source, size or time of change
+
+
+@dataclass(frozen=True)
 class Place:
     """Where the clips are: two folders, or a manifest. Stored in run.json, so that its name alone continues a run."""
 
@@ -48,6 +59,30 @@ class Place:
             *find_clips(self.root, self.root / self.ai, 1, config),
         ]
         return sorted(found, key=lambda candidate: candidate.name)
+
+    def listing(self, config: SplitConfig) -> Listing:
+        """Return every file the place names, with what tells later whether the files are still the same."""
+        candidates = tuple(self.candidates(config))
+        facts = [[*asdict(file).values(), *_size_and_change(self.root / file.name)] for file in candidates]
+        return Listing(self.root, candidates, {"clips": len(facts), "listing": storage.fingerprint(facts)})
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the place as plain values, as run.json holds it."""
+        return {"root": str(self.root), "human": self.human, "ai": self.ai, "manifest": self.manifest}
+
+
+def place_of(values: Mapping[str, Any]) -> Place:
+    """Rebuild a place from `Place.to_dict`'s result."""
+    return Place(**{**values, "root": Path(values["root"])})
+
+
+def _size_and_change(path: Path) -> tuple[int | None, int | None]:
+    """Return bytes and time of change in nanoseconds; of a file that cannot be asked, that neither is known."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None, None
+    return status.st_size, status.st_mtime_ns
 
 
 def folders(human: Path, ai: Path) -> Place:
@@ -143,6 +178,21 @@ def source_of(group: str, folder: str) -> str:
     name = group.rpartition("/")[2]
     source = _NUMBER.sub("", name)
     return source if source and source != name else folder
+
+
+def check_sources(asked: str, sources: Collection[str]) -> set[str]:
+    """Return the names in `audit.leave_out`: of sources, or `all`.
+
+    Raises
+    ------
+    ConfigError : a name is no source of this run.
+    """
+    names = {name.strip() for name in asked.split(",")} - {""}
+    if unknown := names - {"all", *sources}:
+        known = printable(", ".join(sorted(sources)))
+        problem = f"no source {printable(min(unknown))}"
+        raise ConfigError(f"audit.leave_out={printable(asked)}", problem, f"Choose all, or from: {known}")
+    return names
 
 
 def read_manifest(path: Path) -> list[Candidate]:

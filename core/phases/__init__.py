@@ -1,5 +1,7 @@
 """The steps of a run, in order. Each file has `run(run, config, fingerprint) -> Made` and is a command of its own.
 
+`core.pipeline.PHASES` lists them; prepare, whose input are the clips themselves, is given their listing as well.
+
 phase        `Made`: what a phase says it made
 prepare      clips in, log-mels and the split out
 autoencoder  latents and reconstruction errors

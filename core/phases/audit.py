@@ -16,6 +16,7 @@ from core.artifacts import DETECTORS, LABELS, Clip, Run
 from core.audio.clips import read_clip
 from core.audio.transforms import TRANSFORMS
 from core.config import Config
+from core.data.places import place_of
 from core.errors import ArtifactError
 from core.evaluation import shortcuts
 from core.features.front_end import Pictures, as_prepared, heard, pictures
@@ -26,7 +27,6 @@ from core.models.attribution import artefact_view
 from core.models.fine_spectrum import FineSpectrumClassifier
 from core.phases import retraining
 from core.phases.phase import Made, command
-from core.phases.prepare import place_of
 from core.progress import progress
 from core.storage import Array
 from core.training import checkpoints

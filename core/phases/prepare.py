@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, astuple, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from core.artifacts import CLIP_COLUMNS, SKIPPED_COLUMNS, SPLITS, Clip, Run
 from core.audio.augmentation import augment_waveform
 from core.audio.clips import inspect, read_clip
 from core.config import Config
-from core.data.places import Candidate, Place
+from core.data.places import Candidate, Listing
 from core.data.splits import count_table, join_identical, missing_sources, split_songs
 from core.errors import AudioError, DataError, printable
 from core.features.front_end import FILTERBANK_DTYPE, PICTURES, Pictures, pictures
@@ -45,10 +45,9 @@ class Reading(NamedTuple):
     sha256: str  # of the decoded waveform
 
 
-def run(run: Run, config: Config, fingerprint: str) -> Made:
+def run(run: Run, config: Config, fingerprint: str, listing: Listing) -> Made:
     """Read every clip, refuse what is not usable, and write clips.csv, skipped.csv, dataset.npz and the filterbanks."""
-    place, _, _ = run.read_description()
-    root, candidates = place_of(place).root, place_of(place).candidates(config.split)
+    root, candidates = listing.root, listing.candidates
     storage.check_free_space(run.folder, bytes_needed(len(candidates), config))
     blocks = [candidates[start : start + BLOCK] for start in range(0, len(candidates), BLOCK)]
     files = [run.work / f"{fingerprint}-{number:05d}.npz" for number in range(len(blocks))]
@@ -87,11 +86,6 @@ def _with_band_limit(
     lowest = min(spread(rate_of, candidates), default=config.audio.sample_rate)
     rate = round(BELOW_ROLL_OFF * min(lowest, config.audio.sample_rate))
     return replace(config, audio=replace(config.audio, equalise_rate=rate))
-
-
-def place_of(data: dict[str, Any]) -> Place:
-    """Return the place a run's description names."""
-    return Place(**{**data, "root": Path(data["root"])})
 
 
 def bytes_needed(clips: int, config: Config) -> int:
@@ -312,18 +306,6 @@ class Arranged:
         """Return one kind of picture of all clips as one array."""
         rows = (block for split in SPLITS for block in self._rows(name, split))
         return Stream((sum(self.counts.values()), *self._shape(name)), dtype, rows)
-
-
-def input_fingerprint(place: Place, config: Config) -> dict[str, Any]:
-    """Return what tells whether the clips are still those a run was prepared from: names, sizes and times of change."""
-    listing = []
-    for candidate in place.candidates(config.split):
-        try:
-            status = (place.root / candidate.name).lstat()
-            listing.append([*asdict(candidate).values(), status.st_size, status.st_mtime_ns])
-        except OSError:
-            listing.append([*asdict(candidate).values(), None, None])
-    return {"clips": len(listing), "listing": storage.fingerprint(listing)}
 
 
 if __name__ == "__main__":

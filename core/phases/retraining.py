@@ -10,7 +10,7 @@ which detector is called the best; both were chosen on validation clips of all s
 
 import logging
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from itertools import zip_longest
@@ -21,7 +21,8 @@ import numpy as np
 from core import storage
 from core.artifacts import CLIP_COLUMNS, DETECTORS, LABELS, SPLITS, Clip, Run
 from core.config import Config, Recipe
-from core.errors import ConfigError, printable
+from core.data.places import check_sources
+from core.errors import ConfigError
 from core.phases import autoencoder, baselines, hybrid, transformer
 from core.storage import Array
 
@@ -103,26 +104,11 @@ def folds(clips: Sequence[Clip], asked: str) -> list[Fold]:
     counts: dict[tuple[int, str], int] = {}
     for clip in clips:
         counts[clip.label, clip.source] = counts.get((clip.label, clip.source), 0) + 1
-    names = check_names(asked, {source for _, source in counts})
+    names = check_sources(asked, {source for _, source in counts})
     chosen = [key for key in sorted(counts, key=lambda key: (counts[key], key)) if names & {"all", key[1]}]
     human, ai = ([key for key in chosen if key[0] == label] for label in range(len(LABELS)))
     pairs = zip_longest(reversed(human), ai)
     return [Fold(tuple(key for key in pair if key is not None)) for pair in pairs]
-
-
-def check_names(asked: str, sources: Collection[str]) -> set[str]:
-    """Return the names in `audit.leave_out`.
-
-    Raises
-    ------
-    ConfigError : a name is no source of this run.
-    """
-    names = {name.strip() for name in asked.split(",")} - {""}
-    if unknown := names - {"all", *sources}:
-        known = printable(", ".join(sorted(sources)))
-        problem = f"no source {printable(min(unknown))}"
-        raise ConfigError(f"audit.leave_out={printable(asked)}", problem, f"Choose all, or from: {known}")
-    return names
 
 
 def _possible(clips: Sequence[Clip], fold: Fold) -> list[Fold]:

@@ -12,19 +12,10 @@ import streamlit as st
 from core import storage
 from core.artifacts import SKIPPED_COLUMNS, Clip, Run, artifacts_folder, list_runs
 from core.errors import ArtifactError
+from core.pipeline import NAMES, PHASES
 from dashboard.reading.kept import kept
 from dashboard.reading.results import Results, number, parse, read_part, shown_path, text
 
-PHASES = {
-    "prepare": "Read, check and split the clips",
-    "autoencoder": "Train the autoencoder",
-    "transformer": "Make the transformer embeddings",
-    "baselines": "Train CNN and classifiers",
-    "hybrid": "Train the fusions",
-    "audit": "Ask the models where it is hard",
-    "evaluate": "Evaluate on the test clips",
-    "explain": "Make what the pages show of each clip",
-}
 PNG = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # how a whole PNG begins and ends
 
 
@@ -99,7 +90,7 @@ def location(run: Run) -> str:
 
 def phases(run: Run) -> tuple[PhaseState, ...]:
     """Return the state of every phase, in order."""
-    return tuple(_phase(run, name, title) for name, title in PHASES.items())
+    return tuple(_phase(run, phase.name, phase.title) for phase in PHASES)
 
 
 def _phase(run: Run, name: str, title: str) -> PhaseState:
@@ -121,7 +112,7 @@ def is_evaluated(run: Run) -> bool:
 def is_outdated(run: Run) -> bool:
     """Return whether something has been trained again since the evaluation, told by the phases' records."""
     record = run.read_record("evaluate")
-    others = [run.read_record(name) for name in PHASES if name != "evaluate"]
+    others = [run.read_record(name) for name in NAMES if name != "evaluate"]
     made = {name: digest for other in others if other for name, digest in other.outputs.items()}
     return record is None or any(made.get(name, "") != digest for name, digest in record.inputs.items())
 

@@ -17,9 +17,9 @@ from sklearn.metrics import roc_auc_score
 from transformers import ASTConfig, ASTModel
 
 from core import storage
-from core.artifacts import DETECTORS, SPLITS, PhaseRecord, Run
-from core.config import Config, with_settings
-from core.data.places import Place
+from core.artifacts import DETECTORS, ROOT, SPLITS, PhaseRecord, Run
+from core.config import Config, SplitConfig, with_settings
+from core.data.places import Candidate, Place
 from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
 from core.evaluation.attention import attention_sentences
 from core.evaluation.detectors import comparison_table
@@ -270,10 +270,36 @@ def test_a_second_run_into_the_same_folder_is_refused(copy: Run, demo_place: Pla
 
 def test_the_plan_tells_what_stands_after_an_invalid_phase(copy: Run, demo_place: Place) -> None:
     copy.ae_latents.unlink()
-    found = {status.phase.name: status for status in statuses(copy, small_config(), demo_place)}
-    assert not found["autoencoder"].valid
-    assert found["transformer"].valid
-    assert found["baselines"].reason == "after autoencoder"
+    config = small_config()
+    by_name = {status.phase.name: status for status in statuses(copy, config, demo_place.listing(config.split))}
+    assert not by_name["autoencoder"].valid
+    assert by_name["transformer"].valid
+    assert by_name["baselines"].reason == "after autoencoder"
+
+
+def test_the_list_of_phases_loads_no_phase_and_none_of_their_libraries() -> None:
+    """Pages ask it, too."""
+    heavy = ("torch", "transformers", "librosa", "sklearn", "scipy", "soundfile", "matplotlib", "core.phases")
+    code = f"import sys, core.pipeline; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_clips_are_listed_once_however_many_ask_for_them(
+    demo_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[Path] = []
+    candidates = Place.candidates
+
+    def counted(place: Place, config: SplitConfig) -> list[Candidate]:
+        listed.append(place.root)
+        return candidates(place, config)
+
+    monkeypatch.setattr(Place, "candidates", counted)
+    config = small_config("audit.leave_out=synthlab")
+    for times in (1, 2):  # made, then found up to date
+        execute(Run(tmp_path / "run"), config, demo_place, only=["prepare"])
+        assert len(listed) == times
 
 
 def test_a_record_that_names_files_outside_the_run_is_none_of_ours(copy: Run, tmp_path: Path) -> None:

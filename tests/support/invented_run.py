@@ -12,7 +12,7 @@ import pytest
 from core import pipeline, storage
 from core.artifacts import CLIP_COLUMNS, DETECTORS, SKIPPED_COLUMNS, SPLITS, Run, open_run
 from core.config import Config, with_settings
-from core.data.places import folders
+from core.data.places import Listing, folders
 from core.evaluation.evidence import BRANCHES, THREE_BRANCHES
 from core.features.filterbanks import ast_band_centres
 from core.features.fine_axes import SIZE
@@ -61,7 +61,7 @@ class Invention:
     def vectors(self, width: int) -> np.ndarray:
         return self.rng.normal(size=(len(self.labels), width)).astype(np.float32)
 
-    def prepare(self, run: Run, config: Config, fingerprint: str) -> Made:
+    def prepare(self, run: Run, config: Config, fingerprint: str, listing: Listing) -> Made:
         refused = [(f"broken_{n}.wav", "undecodable", "not audio") for n in range(self.skipped)]
         storage.write_csv(run.clips_table, CLIP_COLUMNS, self.clips)
         storage.write_csv(run.skipped_table, SKIPPED_COLUMNS, refused)

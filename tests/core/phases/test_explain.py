@@ -191,9 +191,10 @@ def test_a_run_that_knew_nothing_of_this_phase_opens_and_is_given_it(copy: Run, 
         path.unlink()
     config = copy.read_description()[1]
     assert config == small_config()
-    assert [found.phase.name for found in statuses(copy, config, demo_place) if not found.valid] == ["explain"]
+    listing = demo_place.listing(config.split)
+    assert [status.phase.name for status in statuses(copy, config, listing) if not status.valid] == ["explain"]
     execute(copy, config, demo_place, only=["explain"])
-    assert all(found.valid for found in statuses(copy, config, demo_place))
+    assert all(status.valid for status in statuses(copy, config, listing))
 
 
 def test_the_work_of_an_interrupted_phase_is_taken_up_and_cleared_away(
