@@ -1,11 +1,10 @@
-"""Embeddings on a plane: t-SNE, neighbours in the original space, a fair choice of clips (SPEC E2, U4)."""
+"""Embeddings on a plane: t-SNE, and a fair choice of clips."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.manifold import TSNE
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -41,18 +40,6 @@ def tsne(embedding: NDArray[Any], perplexity: float, seed: int) -> NDArray[np.fl
     method = TSNE(perplexity=usable_perplexity(len(embedding), perplexity), init="pca", random_state=seed)
     with threadpool_limits(1):  # sums stay in one order; and threads spin for each other on a busy machine
         return np.asarray(method.fit_transform(standard), dtype=np.float32)
-
-
-def neighbours(embedding: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """Find each row's nearest other rows by cosine distance.
-
-    Returns
-    -------
-    shape (n, min(k, n - 1)); row indices, nearest first.
-    """
-    search = NearestNeighbors(n_neighbors=min(k, len(embedding) - 1), metric="cosine").fit(embedding)
-    with threadpool_limits(1):
-        return np.asarray(search.kneighbors(return_distance=False), dtype=np.int64)
 
 
 def subsample(labels: ArrayLike, n: int, seed: int) -> NDArray[np.int64]:

@@ -37,20 +37,6 @@ def unit(latent: Array) -> Array:
     return np.asarray(latent / max(float(np.linalg.norm(latent)), float(np.finfo(np.float32).tiny)), np.float32)
 
 
-def nearest(directions: Array, latent: Array, rows: Array, k: int = K) -> tuple[Array, Array]:
-    """Return the `k` of some rows that point most nearly where a vector does, and their cosines, nearest first.
-
-    Parameters
-    ----------
-    directions : (n, size), rows of length 1.
-    latent : (size,).
-    rows : of `directions`, (m,).
-    """
-    cosines = directions[rows] @ unit(latent)
-    order = np.argsort(-cosines, kind="stable")[:k]
-    return rows[order], cosines[order]
-
-
 def between(positions: Array, cosines: Array) -> tuple[float, float]:
     """Return the mean of positions (k, 2), the nearer in angle the heavier; at a clip itself, that clip's position."""
     weights = 1 / np.maximum(1 - cosines.astype(np.float64), 1e-6)
@@ -67,7 +53,7 @@ def training_clips(run: Run, latent: Array) -> pd.DataFrame:
     """
     every = clips_of(run)
     directions = embeddings.directions(run, EMBEDDING, len(every))
-    rows, cosines = nearest(directions, latent, np.flatnonzero(every["split"] == "train"))
+    rows, cosines = embeddings.nearest(directions, unit(latent), np.flatnonzero(every["split"] == "train"), K)
     return every.loc[rows].assign(cosine=cosines.astype(float))
 
 
@@ -81,5 +67,6 @@ def on_map(run: Run, latent: Array) -> Place:
     every = clips_of(run)
     found = read_map(run, len(every))
     shown = embeddings.placed(every, found, EMBEDDING)
-    rows, cosines = nearest(embeddings.directions(run, EMBEDDING, len(every)), latent, np.asarray(found.rows))
+    directions = embeddings.directions(run, EMBEDDING, len(every))
+    rows, cosines = embeddings.nearest(directions, unit(latent), np.asarray(found.rows), K)
     return Place(*between(shown.loc[rows, ["x", "y"]].to_numpy(), cosines), shown)

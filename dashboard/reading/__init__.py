@@ -7,7 +7,7 @@ robustness      `Robustness`: shortcuts, changed sound, held-out sources, seeds
 attention       `Attention`: fusion weights and what removing a branch does
 attention_maps  `Maps`: where the transformer looked
 clips           one row per clip, with every detector's probability
-embeddings      `EmbeddingMap`: the map, and neighbours in the original space
+embeddings      `EmbeddingMap`, `nearest`: the map, and neighbours in the original space
 sound           `original`, `reconstruction`: what can be heard of a clip
 annotations     tags and notes in SQLite
 kept            `kept`: what was read stays read until its files change

@@ -135,9 +135,24 @@ def placed(clips: pd.DataFrame, embedding_map: EmbeddingMap, embedding: str) -> 
 def neighbours(unit: storage.Array, row: int, candidates: Iterable[int], k: int) -> tuple[list[int], list[float]]:
     """Return the `k` candidates nearest to a row with their cosine similarity, nearest first; never the row itself."""
     others = np.array([other for other in candidates if other != row], dtype=np.int64)
-    similarity = unit[others] @ unit[row]
-    order = np.argsort(-similarity, kind="stable")[:k]
-    return others[order].tolist(), similarity[order].tolist()
+    rows, similarity = nearest(unit, unit[row], others, k)
+    return rows.tolist(), similarity.tolist()
+
+
+def nearest(
+    unit: storage.Array, direction: storage.Array, rows: storage.Array, k: int
+) -> tuple[storage.Array, storage.Array]:
+    """Return the `k` of some rows that point most nearly where a vector does, and their cosines, nearest first.
+
+    Parameters
+    ----------
+    unit : (n, size), rows of length 1.
+    direction : (size,), of length 1.
+    rows : of `unit`, (m,).
+    """
+    cosines = unit[rows] @ direction
+    order = np.argsort(-cosines, kind="stable")[:k]
+    return rows[order], cosines[order]
 
 
 def near_clips(

@@ -37,6 +37,7 @@ from dashboard.detect import near
 from dashboard.detect import view as detect_view
 from dashboard.detect import words as detect_words
 from dashboard.detect.session import Given
+from dashboard.reading.embeddings import nearest
 from dashboard.reading.sound import Sound
 from tests.support import hostile_audio, reading
 from tests.support.invented_run import HOSTILE, invent
@@ -338,11 +339,11 @@ def test_a_sound_that_is_a_clip_stands_where_the_clip_stands() -> None:
     directions = rng.normal(size=(30, 8)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     positions = rng.normal(size=(30, 2))
-    rows, cosines = near.nearest(directions, 7 * directions[11], np.arange(30))
+    rows, cosines = nearest(directions, near.unit(7 * directions[11]), np.arange(30), near.K)
     assert rows[0] == 11
     assert cosines[0] == pytest.approx(1)
     assert near.between(positions[rows], cosines) == pytest.approx(tuple(positions[11]), abs=1e-3)
-    assert 11 not in near.nearest(directions, directions[11], np.arange(11))[0]
+    assert 11 not in nearest(directions, directions[11], np.arange(11), near.K)[0]
 
 
 def test_the_most_telling_window_is_the_surest(verdict: Verdict) -> None:

@@ -71,22 +71,6 @@ def test_too_few_or_broken_rows_are_refused(embedding: np.ndarray) -> None:
         projection.tsne(embedding, 5, 0)
 
 
-def test_neighbours_point_the_same_way_whatever_their_length() -> None:
-    embedding = np.array([[1.0, 0.0], [9.0, 0.5], [0.0, 1.0], [0.3, 7.0]])
-    assert projection.neighbours(embedding, 1).tolist() == [[1], [0], [3], [2]]
-
-
-def test_nobody_is_their_own_neighbour_even_beside_a_duplicate() -> None:
-    embedding = np.repeat(two_clusters(10)[0], 2, axis=0)
-    found = projection.neighbours(embedding, 5)
-    assert found.shape == (20, 5)
-    assert not np.any(found == np.arange(20)[:, None])
-
-
-def test_asking_for_more_neighbours_than_there_are_gives_all_of_them() -> None:
-    assert projection.neighbours(two_clusters(4)[0], 10).shape == (4, 3)
-
-
 def test_a_subsample_keeps_each_labels_share_and_repeats_no_row() -> None:
     labels = np.array([0] * 900 + [1] * 300)
     rows = projection.subsample(labels, 100, 0)
