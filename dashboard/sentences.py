@@ -39,11 +39,6 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {rest} more of {len(names)}" if rest > 0 else shown
 
 
-def joined(names: Sequence[str]) -> str:
-    """Return known names as a list in a sentence."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
 def counted(n: int, noun: str) -> str:
     """Return a number with its noun: `1 song`, `1,200 songs`."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -22,6 +22,7 @@ from core.metrics.registry import intervals_of, measured, values_of
 Confusion = tuple[tuple[int, int], tuple[int, int]]  # ((tn, fp), (fn, tp)): rows are the truth
 
 CLASS_NAMES = ("Human", "AI")  # by label
+CERTAIN = 1e-6  # nearer to 0 or 1 than this, a probability tells a number format, not a belief: log-odds end at ±13.8
 OUT_OF_REACH = float(np.nextafter(1.0, 2.0))  # the threshold that not even a probability of 1 reaches
 
 
@@ -95,6 +96,16 @@ def operating_point(
 def predict(probabilities: ArrayLike, threshold: float) -> Ints:
     """Return 1 (AI) where the probability reaches the threshold, else 0."""
     return (np.asarray(probabilities, dtype=np.float64) >= threshold).astype(np.int64)
+
+
+def log_odds(probabilities: ArrayLike, nearest: float = CERTAIN) -> Floats:
+    """Map probabilities to log-odds, for pictures; those nearer to 0 or 1 than `nearest` as if they were that near.
+
+    Results and verdicts rest on `core.metrics.songs.log_odds`, by scipy, which pages do without; the two may differ in
+    the last bit.
+    """
+    inside = np.clip(np.asarray(probabilities, dtype=np.float64), nearest, 1 - nearest)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def confusion(labels: Ints, called: Ints) -> Confusion:

@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from core.metrics.intervals import Floats, Ints, song_index
-
-CERTAIN = 1e-6  # nearer to 0 or 1 than this, a probability tells a number format, not a belief
+from core.metrics.operating_points import CERTAIN
 
 
 class SongScores(NamedTuple):

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from core.artifacts import ADDITIONS, DETECTORS, LABELS
+from core.metrics.operating_points import log_odds
 from dashboard import sentences
 from dashboard.drawing import theme
 from dashboard.reading.clips import of_split
@@ -69,13 +69,6 @@ def listing(
     return Listing(model, kind, split, source, threshold, results, clips, tested, among, listed(among, kind))
 
 
-def log_odds(score: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return log(p / (1 - p)) of scores in [0, 1], finite even at the ends."""
-    p: npt.NDArray[np.float64] = np.clip(np.asarray(score, dtype=np.float64), SURE, 1 - SURE)
-    odds: npt.NDArray[np.float64] = np.log(p / (1 - p))
-    return odds
-
-
 def with_threshold(results: Results, key: str, threshold: float) -> Results:
     """Return the results with another threshold for one detector; the figures stay those of the evaluation."""
     models = tuple(replace(model, threshold=threshold) if model.key == key else model for model in results.models)
@@ -91,7 +84,9 @@ def judged(clips: pd.DataFrame, key: str, thresholds: Mapping[str, float]) -> pd
     """
     judged_clips = clips.copy()
     is_ai = judged_clips["label"].eq(LABELS[1])
-    distances = {name: log_odds(judged_clips[f"p_{name}"]) - log_odds(level) for name, level in thresholds.items()}
+    distances = {
+        name: log_odds(judged_clips[f"p_{name}"], SURE) - log_odds(level, SURE) for name, level in thresholds.items()
+    }
     called = {name: judged_clips[f"p_{name}"].ge(level) for name, level in thresholds.items()}
     for name, says in called.items():
         judged_clips[f"call_{name}"] = says.map({False: LABELS[0], True: LABELS[1]})

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core import palette
 from core.metrics.intervals import Floats, Interval, Ints
-from core.metrics.operating_points import Curves, normal_deviate
+from core.metrics.operating_points import Curves, log_odds, normal_deviate
 from dashboard.drawing import theme
 from dashboard.reading.detectors import Bin, Pair
 
@@ -123,15 +123,15 @@ def histogram(labels: Ints, probabilities: Floats, threshold: float, chosen: flo
 
     The axis is in log-odds with probabilities as ticks: detectors put most clips near 0 and 1.
     """
-    place = _log_odds(probabilities)
+    place = log_odds(probabilities, FURTHEST)
     edges = np.linspace(place.min() - 1e-9, place.max() + 1e-9, BINS + 1)
     kinds = 2 * labels + (probabilities >= threshold)
     counts = {kind: np.histogram(place[kinds == kind], edges)[0] for kind in range(4)}
     bars = [_bars(counts[2 * label + called], edges, label, called) for label in (0, 1) for called in (0, 1)]
     top = 1.12 * max((counts[2 * label] + counts[2 * label + 1]).max() for label in (0, 1))
-    shown = [rate for rate in SCORES if edges[0] <= _log_odds(np.array(rate)) <= edges[-1]]
+    shown = [rate for rate in SCORES if edges[0] <= log_odds(rate, FURTHEST) <= edges[-1]]
     x = _axis("Score: probability of AI") | {
-        "tickvals": [float(_log_odds(np.array(rate))) for rate in shown], "ticktext": [f"{rate:g}" for rate in shown],
+        "tickvals": [float(log_odds(rate, FURTHEST)) for rate in shown], "ticktext": [f"{rate:g}" for rate in shown],
         "range": [edges[0], edges[-1]],
     }  # fmt: skip
     up_and_down = {f"−{n}": str(n) for n in range(1, int(top) + 1)}  # both classes are counted from zero
@@ -154,14 +154,9 @@ def _bars(counts: Ints, edges: Floats, label: int, called: int) -> dict[str, obj
 
 
 def _upright(threshold: float, dash: str, colour: str) -> dict[str, object]:
-    x = float(_log_odds(np.array(threshold)))
+    x = float(log_odds(threshold, FURTHEST))
     line = {"dash": dash, "width": 2.5, "color": colour}
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
-
-
-def _log_odds(probabilities: Floats) -> Floats:
-    inside = np.clip(probabilities, FURTHEST, 1 - FURTHEST)
-    return np.asarray(np.log(inside / (1 - inside)))
 
 
 # Calibration

@@ -6,11 +6,12 @@ by `core.evaluation.summary` and kept in results.json: the Overview folds it awa
 
 from collections.abc import Sequence
 
+from core.evaluation.summary import joined
 from dashboard.drawing import theme
 from dashboard.reading.results import Results
 from dashboard.reading.robustness import Robustness
 from dashboard.robustness.words import auc_text
-from dashboard.sentences import counted, joined, listed, percents
+from dashboard.sentences import counted, listed, percents
 
 FEW_SONGS = 100  # of one class; below this the interval is wider than most differences people ask about
 

@@ -14,6 +14,7 @@ import pandas as pd
 from core import storage
 from core.artifacts import LABELS, SPLITS, Run
 from core.errors import ArtifactError
+from core.metrics.operating_points import log_odds
 from dashboard.reading import runs
 from dashboard.reading.clips import clip_table_files, of_split, read_clip_table
 from dashboard.reading.kept import kept
@@ -22,7 +23,6 @@ from dashboard.reading.results import DetectorDifference, Measurement, Model, di
 BRANCHES = {"autoencoder": "autoencoder", "transformer": "transformer", "fine_spectrum": "fine spectrum"}
 FUSIONS = {"hybrid": ("autoencoder", "transformer"), "three_way": ("autoencoder", "transformer", "fine_spectrum")}
 OTHERS = {"concatenation": "Concatenation", "hybrid": "Hybrid", "fine_spectrum": "Fine spectrum"}  # compared with
-CERTAIN = 1e-6  # nearer to 0 or 1 than this, a score tells a number format; log-odds stay within ±13.8
 SAME = 1e-4  # within this, two files hold the same score of a clip
 DRAWS = 500  # of songs, for the interval of a rank correlation
 
@@ -173,7 +173,7 @@ def _branch_scores(run: Run, fusion: str) -> pd.DataFrame:
     scores = pd.DataFrame(arrays)
     for place, name in enumerate(branches):
         scores[f"weight_{name}"] = weights[:, place]
-        scores[f"change_{name}"] = log_odds(scores[f"p_without_{name}"].to_numpy()) - log_odds(scores["p"].to_numpy())
+        scores[f"change_{name}"] = log_odds(scores[f"p_without_{name}"]) - log_odds(scores["p"])
     changes = np.abs(scores[[f"change_{name}" for name in branches]].to_numpy())
     scores["most"] = np.array(branches)[weights.argmax(axis=1)]
     scores["furthest"] = np.array(branches)[changes.argmax(axis=1)]
@@ -192,12 +192,6 @@ def _joined(run: Run, wanted: Mapping[str, str]) -> dict[str, storage.Array]:
     if not all(np.isfinite(values).all() for values in joined.values()):
         raise ArtifactError(run.fusion, "damaged: it holds numbers that are not finite", remedy)
     return joined
-
-
-def log_odds(scores: storage.Array) -> storage.Array:
-    """Return scores as log-odds of AI, those of 0 and 1 cut to the finite ones of `CERTAIN`."""
-    cut = np.clip(scores, CERTAIN, 1 - CERTAIN)
-    return np.asarray(np.log(cut / (1 - cut)))
 
 
 def shown_row(chosen: str, clips: pd.DataFrame) -> tuple[int, str]:

@@ -106,11 +106,6 @@ def test_a_branch_counts_as_most_attended_by_its_own_weight(run: Run, every: pd.
     assert set(with_branches(run, every, "three_way")["most"]) == {"fine_spectrum"}
 
 
-def test_certain_scores_have_finite_log_odds() -> None:
-    assert np.isfinite(attention.log_odds(np.array([0.0, 1.0]))).all()
-    assert attention.log_odds(np.array([0.5]))[0] == 0
-
-
 def test_arrays_of_another_training_are_refused(run: Run, every: pd.DataFrame) -> None:
     rewrite_fusion(run, {"hybrid_probability": 1 - every["p_hybrid"].to_numpy()})
     with pytest.raises(ArtifactError, match="not what the evaluation looked at"):

@@ -13,8 +13,9 @@ from core.artifacts import ROOT
 from core.config import EvaluationConfig
 from core.errors import DataError
 from core.metrics import intervals, operating_points, scores
-from core.metrics.operating_points import curves, operating_point
+from core.metrics.operating_points import curves, log_odds, operating_point
 from core.metrics.registry import METRICS
+from core.metrics.songs import log_odds as exact_log_odds
 
 SETTINGS = EvaluationConfig(bootstraps=200)
 
@@ -68,6 +69,17 @@ def test_six_hundred_clips_and_a_thousand_draws_answer_within_a_blink() -> None:
     operating_point(labels, probabilities, songs, 0.5, settings, draws)
     curves(labels, probabilities)
     assert time.process_time() - begun < 0.2
+
+
+def test_log_odds_are_finite_at_the_ends() -> None:
+    assert log_odds([0.5, 0.9]) == pytest.approx([0, np.log(9)])
+    low, high = log_odds([0.0, 1.0], nearest=1e-3)
+    assert (low, high) == pytest.approx((-np.log(999), np.log(999)))
+
+
+def test_log_odds_of_pictures_are_those_of_the_results() -> None:
+    probabilities = np.linspace(0, 1, 1001)
+    assert log_odds(probabilities) == pytest.approx(exact_log_odds(probabilities), abs=1e-12)
 
 
 # At all of them
