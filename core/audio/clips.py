@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from core.audio.source import Header, Source, Waveform, check_length, open_audio
+from core.audio.source import Header, Source, Waveform, check_length, is_quiet, open_audio
 from core.config import AudioConfig
 from core.errors import AudioError
 
@@ -113,8 +113,15 @@ def windows(waveform: Waveform, config: AudioConfig, hop_seconds: float) -> Wave
 
 def is_silent(waveform: Waveform, config: AudioConfig) -> bool:
     """Say whether the root mean square over all samples and channels lies below `config.silence_dbfs`."""
-    flat = waveform.ravel()
-    return float(flat @ flat) / flat.size < 10 ** (config.silence_dbfs / 10)
+    return is_quiet(waveform, config.silence_dbfs)
+
+
+def silence(source: Source, config: AudioConfig, remedy: str) -> AudioError:
+    """Return why nothing was heard: there is no sound, or there is none left when the channels are mixed."""
+    if source.cancelled:
+        problem = "is silent when its channels are mixed to one, since they cancel each other"
+        return AudioError(source.path, "cancelled", problem, "Turn one channel over, or keep one of them")
+    return AudioError(source.path, "silence", f"is silent (quieter than {config.silence_dbfs:g} dBFS)", remedy)
 
 
 def clipped_share(waveform: Waveform) -> float:
@@ -134,8 +141,7 @@ def _check_sound(source: Source, waveform: Waveform, rate: int, config: AudioCon
     """Refuse too little sound, or none, in what was decoded at a rate in Hz."""
     check_length(source.path, len(waveform) / rate, config)
     if is_silent(waveform, config):
-        problem = f"is silent (quieter than {config.silence_dbfs:g} dBFS)"
-        raise AudioError(source.path, "silence", problem, "Cut the silence from its start, or leave the file out")
+        raise silence(source, config, "Cut the silence from its start, or leave the file out")
 
 
 def _clipping(waveform: Waveform, config: AudioConfig) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ a number that a header declares, and nothing falls back to another decoder (SPEC
 import math
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -20,6 +22,8 @@ import soxr
 
 from core.audio import containers
 from core.audio.containers import RESAVE
+from core.audio.formats.opened import Layout, check_rate_and_channels
+from core.audio.formats.view import View
 from core.config import AudioConfig
 from core.errors import AudioError
 
@@ -28,12 +32,14 @@ Samples = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 
 WARNINGS: Final = {
     "truncated": "the file is cut off or damaged; only what could be decoded was heard",
+    "partial": "sound of another kind follows in the file, at another rate or in other channels; it was not heard",
     "extension": "the file's name and its contents are of different types; the contents were believed",
     "clipped": "much of the sound is cut off at full scale",
 }
 
 _BLOCK_SECONDS = 1.32  # per read: four hold 5 s and what the resampler looks ahead; long, so that threads scale
 _COMPLETE = 0.99  # share of the declared frames below which the end counts as missing
+_BUFFER = 2**16  # bytes read at a time through a view
 _UNKNOWN_LENGTH = 2**62  # frames; libsndfile answers SF_COUNT_MAX when a header leaves the length open
 _DENSEST = 8192  # frames one byte can stand for at most, in a FLAC frame of constants; a header that declares more lies
 
@@ -44,27 +50,31 @@ class Header:
 
     sample_rate: int  # Hz, native
     channels: int
-    frames: int  # declared
+    frames: int  # declared, or counted where the declaration is not to be believed
     format: str  # key of `containers.FORMATS`
     subtype: str  # libsndfile's name of the encoding, such as PCM_16
     warnings: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
-        """Declared length in seconds."""
+        """Length in seconds, before decoding."""
         return self.frames / self.sample_rate
 
 
 class Source:
     """An open audio file that passed the gate, to be read once. `truncated` is known when the blocks have been read."""
 
-    def __init__(self, path: Path, sound: sf.SoundFile, header: Header, config: AudioConfig) -> None:
+    def __init__(
+        self, path: Path, sounds: Sequence[Callable[[], sf.SoundFile]], header: Header, config: AudioConfig
+    ) -> None:
         self.path = path
         self.header = header
         self.truncated = "truncated" in header.warnings
-        self._sound = sound
+        self.cancelled = False  # whether channels were heard that leave nothing when they are mixed
+        self._sound = sounds[0]()
+        self._following = iter(sounds[1:])  # of a chain, each opened when the one before has ended
         self._config = config
-        self._decoded = 0
+        self._decoded = self._begun = 0  # frames in all, and before the sound that is read now
         self._block = math.ceil(_BLOCK_SECONDS * header.sample_rate)
 
     def blocks(self) -> Iterator[Waveform]:
@@ -103,7 +113,7 @@ class Source:
 
         Nothing is done where the container shows a missing end without decoding.
         """
-        if containers.FORMATS[self.header.format].is_truncated or self._decoded >= self.header.frames:
+        if containers.FORMATS[self.header.format].shows_end or self._decoded >= self.header.frames:
             return
         try:
             self._sound.seek(self.header.frames - 1)
@@ -115,20 +125,33 @@ class Source:
         if (self.header.format, self.header.subtype) == ("WAV", "PCM_16"):
             # Integers need no check of their own, and reading them as they are takes half the time.
             for block in self._raw_blocks("int16"):
-                yield _mono(block, full_scale=2**15)
+                yield self._mixed(block, full_scale=2**15)
         else:
             for floats in self.blocks():
-                yield _mono(floats, full_scale=1)
+                yield self._mixed(floats, full_scale=1)
+
+    def _mixed(self, block: Samples, full_scale: int) -> Waveform:
+        mono = _mono(block, full_scale)
+        if block.shape[1] > 1 and is_quiet(mono, self._config.silence_dbfs):
+            left = _mono(block[:, :1], full_scale)
+            self.cancelled |= not is_quiet(left, self._config.silence_dbfs)
+        return mono
 
     def _raw_blocks(self, dtype: Literal["float32", "int16"]) -> Iterator[Samples]:
+        yield from self._blocks_of_one_sound(dtype)
+        for sound in self._following:
+            self._sound, self._begun = sound(), self._decoded
+            yield from self._blocks_of_one_sound(dtype)
+        if not self._decoded:
+            raise AudioError(self.path, "undecodable", "has a header but no sound that can be decoded", RESAVE)
+        self.truncated |= self._decoded < _COMPLETE * self.header.frames
+
+    def _blocks_of_one_sound(self, dtype: Literal["float32", "int16"]) -> Iterator[Samples]:
         while len(block := self._next(dtype)):
             self._decoded += len(block)
             yield block
             if len(block) < self._block:
-                break  # the end, or damage: what libsndfile finds behind it does not belong here
-        if not self._decoded:
-            raise AudioError(self.path, "undecodable", "has a header but no sound that can be decoded", RESAVE)
-        self.truncated |= self._decoded < _COMPLETE * self.header.frames
+                return  # the end, or damage: what libsndfile finds behind it does not belong here
 
     def _next(self, dtype: Literal["float32", "int16"]) -> Samples:
         """Read a block: shorter at the end or before damage, empty behind it."""
@@ -142,7 +165,7 @@ class Source:
     def _before_damage(self) -> int:
         """Return how many frames of the block that failed had been decoded; behind damage there is no reading again."""
         try:
-            return min(max(int(self._sound.tell()) - self._decoded, 0), self._block)
+            return min(max(int(self._sound.tell()) - (self._decoded - self._begun), 0), self._block)
         except sf.SoundFileError:
             return 0
 
@@ -162,13 +185,13 @@ def open_audio(path: str | Path, config: AudioConfig) -> Iterator[Source]:
         raw = path.open("rb", buffering=0)
     except OSError as error:
         raise _unreadable(path, error) from error
-    with raw:
-        container, offset = containers.identify(raw, path)
-        truncated = containers.is_truncated(raw, path, container, offset, size, config)
-        with _open_sound(raw, path) as sound:
-            header = _header(path, sound, container, truncated)
-            _check_limits(path, header, size, config)
-            yield Source(path, sound, header, config)
+    with raw, ExitStack() as opened:
+        container, layout = containers.look(raw, path, size, config)
+        first = opened.enter_context(_open_sound(raw, path, layout.parts[0] if layout.parts else None))
+        header = _header(path, first, container, layout)
+        _check_limits(path, header, size, config)
+        following = [partial(_open_next, opened, raw, path, parts) for parts in layout.parts[1:]]
+        yield Source(path, [lambda: first, *following], header, config)
 
 
 def check_length(path: Path, seconds: float, config: AudioConfig) -> None:
@@ -205,24 +228,32 @@ def _unreadable(path: Path, error: Exception) -> AudioError:
     return AudioError(path, "path", problem, "Check the name and the permissions")
 
 
-def _open_sound(raw: BinaryIO, path: Path) -> sf.SoundFile:
-    """Hand the open file to libsndfile: by descriptor, so that it decodes the very file that was judged."""
+def _open_sound(raw: BinaryIO, path: Path, parts: Sequence[bytes | range] | None) -> sf.SoundFile:
+    """Hand the open file to libsndfile, or parts of it: by descriptor, so that it is the file that was judged."""
     raw.seek(0)
     try:
+        if parts is not None:
+            return sf.SoundFile(BufferedReader(View(raw.fileno(), parts), _BUFFER))
         return sf.SoundFile(str(path) if sys.platform == "win32" else raw.fileno(), closefd=False)
     except (sf.SoundFileError, TypeError) as error:
         raise AudioError(path, "undecodable", "is damaged: its header cannot be read", RESAVE) from error
 
 
-def _header(path: Path, sound: sf.SoundFile, container: str, truncated: bool) -> Header:
+def _open_next(opened: ExitStack, raw: BinaryIO, path: Path, parts: Sequence[bytes | range]) -> sf.SoundFile:
+    """Open the next sound of a chain and close the one before."""
+    opened.close()
+    return opened.enter_context(_open_sound(raw, path, parts))
+
+
+def _header(path: Path, sound: sf.SoundFile, container: str, layout: Layout) -> Header:
     containers.check_encoding(path, container, sound.subtype)
-    misnamed = containers.is_misnamed(path.name, container)
-    warnings = (*(["truncated"] if truncated else []), *(["extension"] if misnamed else []))
-    return Header(sound.samplerate, sound.channels, sound.frames, container, sound.subtype, warnings)
+    warnings = (*layout.warnings, *(["extension"] if containers.is_misnamed(path.name, container) else []))
+    frames = sound.frames if layout.frames is None else layout.frames
+    return Header(sound.samplerate, sound.channels, frames, container, sound.subtype, warnings)
 
 
 def _check_limits(path: Path, header: Header, size: int, config: AudioConfig) -> None:
-    containers.check_rate_and_channels(path, header.sample_rate, header.channels, config)
+    check_rate_and_channels(path, header.sample_rate, header.channels, config)
     if header.frames <= 0:
         raise AudioError(path, "no_frames", "contains no sound (0 samples)", "Export it again")
     if header.frames >= _UNKNOWN_LENGTH:
@@ -231,6 +262,12 @@ def _check_limits(path: Path, header: Header, size: int, config: AudioConfig) ->
         problem = f"declares {header.seconds / 3600:.0f} hours of sound, more than its {size} bytes can hold"
         raise AudioError(path, "declared_too_long", problem, RESAVE)
     check_length(path, header.seconds, config)
+
+
+def is_quiet(waveform: Samples, dbfs: float) -> bool:
+    """Say whether the root mean square over all samples and channels lies below a level in dB of full scale."""
+    flat = waveform.ravel()
+    return float(flat @ flat) / flat.size < 10 ** (dbfs / 10)
 
 
 def _check_amplitude(path: Path, block: Waveform, max_peak: float) -> None:

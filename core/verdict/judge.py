@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from core import storage
 from core.artifacts import DETECTORS, Run
-from core.audio.clips import is_silent
+from core.audio.clips import is_silent, silence
 from core.audio.song import Song
 from core.audio.source import open_audio
 from core.audio.upload import Decoded
@@ -158,7 +158,7 @@ class Judge:
         if hearing.error or hearing.song is None:
             return hearing.error or RuntimeError("it was not heard")
         if not any(one.scope for one in hearing.answers):
-            return _silence(hearing.song)
+            return silence(hearing.song.source, self.config.audio, "Check that it is the file you meant")
         return self._verdict(hearing.path, hearing.digest, hearing.song, hearing.answers, rule)
 
     def _verdict(self, path: str | Path, digest: str, song: Song, answers: Sequence[Answered], rule: Rule) -> Verdict:
@@ -237,11 +237,6 @@ def _covered(windows: Sequence[Window]) -> float:
         covered += window.end - max(window.start, reached)
         reached = window.end
     return covered
-
-
-def _silence(song: Song) -> AudioError:
-    problem = f"is silent (quieter than {song.config.silence_dbfs:g} dBFS throughout)"
-    return AudioError(song.source.path, "silence", problem, "Check that it is the file you meant")
 
 
 # Answers that are never exceptions

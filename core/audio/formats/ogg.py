@@ -1,0 +1,93 @@
+"""Walk the pages of an Ogg stream (RFC 3533): whether all are there, and where one song ends and the next begins.
+
+A file may hold several streams one after the other, as recordings of radio do; a decoder of one stream stops at the end
+of the first and says nothing.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import BinaryIO, NamedTuple
+
+from core.audio.formats.opened import Layout, Opened
+from core.config import AudioConfig
+
+_BEGIN, _END = 0x02, 0x04  # flags of a stream's first and last page
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+class Link(NamedTuple):
+    """One stream of a chain."""
+
+    stretch: range  # bytes of the file
+    frames: int  # by its last page
+    kind: bytes  # codec, channels and sample rate, as its first page has them
+
+
+@dataclass(frozen=True)
+class PageWalk:
+    """What was found on the way through a file."""
+
+    links: tuple[Link, ...]
+    truncated: bool  # a page is damaged or cut, or the last stream does not end
+
+
+class _Page(NamedTuple):
+    start: int
+    stop: int
+    flags: int
+    granule: int  # frames up to here; -1 where no packet ends
+    body: bytes
+
+
+def layout(file: Opened, config: AudioConfig) -> Layout:
+    """Take every stream of a chain that is like the first."""
+    walk = walk_pages(file.raw, file.start)
+    alike = [*takewhile(lambda link: link.kind == walk.links[0].kind, walk.links)]
+    warnings = (*(["truncated"] if walk.truncated else []), *(["partial"] if len(alike) < len(walk.links) else []))
+    if len(walk.links) < 2 and not file.start:
+        return Layout(warnings=warnings)
+    return Layout(tuple((link.stretch,) for link in alike), sum(link.frames for link in alike), warnings)
+
+
+def walk_pages(raw: BinaryIO, offset: int) -> PageWalk:
+    """Walk all pages from a place on: each whole and with its checksum, the last with the end-of-stream flag.
+
+    A decoder leaves a damaged page out in silence, and how much it leaves out depends on the length of its reads.
+    """
+    raw.seek(offset)
+    links: list[Link] = []
+    place, flags = offset, 0
+    while page := _next_page(raw, place):
+        if page.body is _DAMAGED:
+            return PageWalk(tuple(links), truncated=True)
+        if page.flags & _BEGIN and not (links and flags & _BEGIN):  # several that begin together are one link
+            links.append(Link(range(page.start, page.start), 0, page.body[:16]))
+        if links:
+            frames = page.granule if page.granule > 0 else links[-1].frames
+            links[-1] = links[-1]._replace(stretch=range(links[-1].stretch.start, page.stop), frames=frames)
+        place, flags = page.stop, page.flags
+    return PageWalk(tuple(links), truncated=not flags & _END)
+
+
+_DAMAGED = b"damaged"
+
+
+def _next_page(raw: BinaryIO, place: int) -> _Page | None:
+    """Read the page that begins here; None where none does."""
+    header = raw.read(27)
+    if header[:4] != b"OggS" or len(header) < 27:
+        return None
+    flags, granule = struct.unpack("<Bq", header[5:14])
+    table = raw.read(header[26])
+    body = raw.read(sum(table))
+    whole = len(body) == sum(table) and _checksum(header[:22] + bytes(4) + header[26:] + table + body) == header[22:26]
+    stop = place + len(header) + len(table) + len(body)
+    return _Page(place, stop, flags, granule, body if whole else _DAMAGED)
+
+
+def _checksum(page: bytes) -> bytes:
+    """Return a page's CRC-32: zlib's without its inversions, and with the bits of each byte in reverse."""
+    reflected = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return reflected.to_bytes(4, "big").translate(_REVERSED_BITS)
