@@ -17,7 +17,7 @@ from core.audio.formats import flac, mpeg
 from core.audio.source import Header, Waveform, open_audio
 from core.config import AudioConfig
 from core.errors import AudioError
-from tests.support.hostile_audio import encode, flac_with, sound, wav
+from tests.support.hostile_audio import encode, flac_with, layer_two, sound, wav
 
 CONFIG = AudioConfig()
 SECONDS, RATE = 20.0, 44_100
@@ -200,13 +200,8 @@ def test_channels_that_cancel_each_other_are_not_called_silent(tmp_path: Path) -
 
 
 def test_layer_two_is_read(tmp_path: Path) -> None:
-    """Frames of digital silence, made by hand: what counts is that they pass the gate as what they are."""
-    head = bytes((0xFF, 0xFD, 0x84, 0xC0))  # MPEG-1 Layer II, 128 kbit/s, 48 kHz, mono
-    header = mpeg.frame_header(head)
-    assert header
-    assert (header.layer, header.sample_rate, header.channels, header.samples, header.size) == (2, 48_000, 1, 1152, 384)
     path = tmp_path / "a.mp3"
-    path.write_bytes((head + bytes(header.size - 4)) * 250)
+    path.write_bytes(layer_two(6.0))
     with open_audio(path, CONFIG) as source:
         assert source.header.subtype == "MPEG_LAYER_II"
         assert source.header.seconds == pytest.approx(6.0)
