@@ -65,6 +65,9 @@ DETECTORS = {
     "fine_spectrum": "Fine spectrum",
     "three_way": "Three-way fusion",
 }
+# What the fusions put together, with the name people see; and each fusion's branches, in the order of its weights.
+BRANCHES = {"autoencoder": "Autoencoder", "transformer": "Transformer", "fine_spectrum": "Fine spectrum"}
+FUSIONS = {"hybrid": ("autoencoder", "transformer"), "three_way": ("autoencoder", "transformer", "fine_spectrum")}
 # The changes of the robustness audit by kind, with the name people see.
 CHANGE_NAMES = {
     "mp3": "MP3 re-encoding",

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from core import storage
-from core.artifacts import CHECKPOINTS, DETECTORS, Run, open_run
+from core.artifacts import CHECKPOINTS, DETECTORS, FUSIONS, Run, open_run
 from core.config import Config
 from core.errors import ArtifactError, ConfigError, DetectorError, printable
 from core.evaluation import summary
@@ -44,7 +44,6 @@ from scripts.ship_card import Material, material, model_card
 
 MAX_BYTES = 25_000_000  # SPEC X4
 BLOCK = 256  # clips whose filterbanks are in memory at once
-FUSIONS = {"hybrid": 2, "three_way": 3}  # and how many branches each has
 # Parts of the results that rounding is not measured on again: they would need the audio, or other trainings.
 TAKEN_OVER = (
     "reconstruction", "shortcuts", "robustness", "leave_out", "seeds", "end_to_end", "autoencoder_variants", "phases",
@@ -190,8 +189,8 @@ def _answer(run: Run, made: Run, work: Run) -> None:
         found = probability_of_ai(name, models[name], values, device)
         baselines |= run.split_arrays(clips.clips, found, f"{name}_")
     fusion = _all_arrays(run.fusion, run.remedy("hybrid"))  # of the plain concatenation, which does not ship
-    for name, count in FUSIONS.items():
-        outputs = fusion_outputs(models[name], (latents, embeddings, fine)[:count], device)  # type: ignore[arg-type]
+    for name, branches in FUSIONS.items():
+        outputs = fusion_outputs(models[name], (latents, embeddings, fine)[: len(branches)], device)  # type: ignore[arg-type]
         for key, values in outputs.items():
             fusion |= run.split_arrays(clips.clips, values, f"{name}_{key}_")
     own = run.split_arrays(clips.clips, embeddings)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from core.artifacts import LABELS
-from core.evaluation.evidence import BRANCHES, THREE_BRANCHES, Evidence, compare, evaluate_model
+from core.artifacts import FUSIONS, LABELS
+from core.evaluation.evidence import Evidence, compare, evaluate_model
 from core.metrics.operating_points import predict
 from core.metrics.scores import class_difference, song_mean
 from core.storage import Array
@@ -24,36 +24,41 @@ def attention_results(evidence: Evidence) -> dict[str, Any]:
     undecided = np.flatnonzero((evidence.splits == "test") & (np.abs(weights[:, 0] - 0.5) < UNDECIDED))
     against = compare(evidence, evidence.probabilities["hybrid"], evidence.concatenation)
     found = {
-        "mean_weights": {name: mean_weights(evidence, weights, place) for place, name in enumerate(BRANCHES)},
+        "mean_weights": branch_weights(evidence, "hybrid"),
         "difference": asdict(difference),
         "undecided": [evidence.clips[row].path for row in undecided],
         "undecided_within": UNDECIDED,
         "against_concatenation": against,
-        "without": {name: _without(evidence, "hybrid", name) for name in BRANCHES},
+        "without": {name: _without(evidence, "hybrid", name) for name in FUSIONS["hybrid"]},
     }
     return {**found, "sentences": attention_sentences(found, len(labels))}
 
 
 def three_way_results(evidence: Evidence) -> dict[str, Any]:
     """Return the three-way fusion beside the hybrid and beside its strongest single branch (SPEC V2)."""
-    weights, own = evidence.fusion("three_way_weights"), evidence.probabilities["three_way"]
+    own = evidence.probabilities["three_way"]
     others = ("hybrid", "fine_spectrum")
     return {
         "n": len(evidence.test(evidence.labels)),
-        "mean_weights": {name: mean_weights(evidence, weights, place) for place, name in enumerate(THREE_BRANCHES)},
+        "mean_weights": branch_weights(evidence, "three_way"),
         "against": {name: compare(evidence, own, evidence.probabilities[name]) for name in others},
-        "without": {name: _without(evidence, "three_way", name) for name in THREE_BRANCHES},
+        "without": {name: _without(evidence, "three_way", name) for name in FUSIONS["three_way"]},
     }
 
 
-def mean_weights(evidence: Evidence, weights: Array, branch: int) -> dict[str, Any]:
-    """Return a branch's mean weight over the test clips of each class."""
-    settings, found = evidence.settings, {}
+def branch_weights(evidence: Evidence, fusion: str) -> dict[str, dict[str, Any]]:
+    """Return the mean weight of every branch of a fusion over the test clips of each class."""
+    weights = evidence.fusion(f"{fusion}_weights")
+    return {name: _class_means(evidence, weights[:, place]) for place, name in enumerate(FUSIONS[fusion])}
+
+
+def _class_means(evidence: Evidence, weights: Array) -> dict[str, Any]:
+    settings, means = evidence.settings, {}
     for label, name in enumerate(LABELS):
         rows = (evidence.splits == "test") & (evidence.labels == label)
-        mean = song_mean(weights[rows, branch], evidence.groups[rows], settings.bootstraps, settings.confidence, 0)
-        found[name] = mean._asdict()
-    return found
+        mean = song_mean(weights[rows], evidence.groups[rows], settings.bootstraps, settings.confidence, 0)
+        means[name] = mean._asdict()
+    return means
 
 
 def _without(evidence: Evidence, fusion: str, branch: str) -> dict[str, Any]:
@@ -68,7 +73,7 @@ def _without(evidence: Evidence, fusion: str, branch: str) -> dict[str, Any]:
 
 def attention_sentences(found: Mapping[str, Any], n: int) -> list[str]:
     """Put the attention analysis into words; every number is from the data."""
-    ae, trans = (found["mean_weights"][branch] for branch in BRANCHES)
+    ae, trans = (found["mean_weights"][branch] for branch in FUSIONS["hybrid"])
     said = [
         f"On {ae[label]['n']} {word} test clips the hybrid attends {ae[label]['mean']:.0%} to the autoencoder "
         f"and {trans[label]['mean']:.0%} to the transformer."
@@ -91,6 +96,6 @@ def attention_sentences(found: Mapping[str, Any], n: int) -> list[str]:
     said += [
         f"Without the {branch}, the hybrid's AUC is {found['without'][branch]['roc_auc']:.3f} "
         f"and {found['without'][branch]['verdicts_changed']} of {n} verdicts change."
-        for branch in BRANCHES
+        for branch in FUSIONS["hybrid"]
     ]
     return said

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from core import storage
-from core.artifacts import ADDITIONS, DETECTORS, Run
+from core.artifacts import ADDITIONS, DETECTORS, FUSIONS, Run
 from core.config import Config, EvaluationConfig
 from core.metrics.ranking import roc_auc
 from core.metrics.scores import paired_difference, score, song_bootstrap
 from core.metrics.thresholds import choose_threshold
 from core.storage import Array
 
-BRANCHES = {"autoencoder": "Autoencoder", "transformer": "Transformer"}  # of the hybrid, as figures name them
-THREE_BRANCHES = {**BRANCHES, "fine_spectrum": "Fine spectrum"}
 FEW_DRAWS = 300  # bootstrap draws of a figure of which there are hundreds
 
 
@@ -35,7 +33,7 @@ class Evidence:
         self.thresholds = {name: self.threshold(values) for name, values in self.probabilities.items()}
 
     def _probability(self, name: str) -> Array:
-        if name in ("hybrid", "three_way"):
+        if name in FUSIONS:
             return self.fusion(f"{name}_probability")
         return self.run.read_splits(self.run.baseline_probabilities, "baselines", f"{name}_")
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from core.artifacts import DETECTORS, Run
+from core.artifacts import BRANCHES, DETECTORS, FUSIONS, Run
 from core.evaluation import projection
-from core.evaluation.attention import mean_weights
-from core.evaluation.evidence import BRANCHES, THREE_BRANCHES, Evidence, shown
+from core.evaluation.evidence import Evidence, shown
 from core.figures import audit
 from core.figures import results as plots
 from core.metrics.scores import SongMean
@@ -33,11 +32,13 @@ def draw(evidence: Evidence, results: Mapping[str, Any]) -> tuple[dict[Path, Any
             {title: test["intervals"]["roc_auc"] for title, test in tested.items()},
         ),
         run.figure("metrics_comparison"): plots.plot_metrics_comparison(tested),
-        run.figure("attention"): plots.plot_attention(_attention_bars(evidence, "hybrid", BRANCHES)),
+        run.figure("attention"): plots.plot_attention(_attention_bars(results["attention"])),
         run.figure("attention_three_way"): plots.plot_attention(
-            _attention_bars(evidence, "three_way", THREE_BRANCHES), "three-way fusion"
+            _attention_bars(results["three_way"]), "three-way fusion"
         ),
-        run.figure("attention_heatmap"): plots.plot_attention_heatmap(weights, labels, list(BRANCHES.values())),
+        run.figure("attention_heatmap"): plots.plot_attention_heatmap(
+            weights, labels, [BRANCHES[name] for name in FUSIONS["hybrid"]]
+        ),
         **tsne_figures,
         **_audit_figures(run, results),
     }
@@ -61,14 +62,12 @@ def _audit_figures(run: Run, results: Mapping[str, Any]) -> dict[Path, Any]:
     return figures | made
 
 
-def _attention_bars(
-    evidence: Evidence, fusion: str, branches: Mapping[str, str]
-) -> dict[str, tuple[SongMean, SongMean]]:
-    weights, bars = evidence.fusion(f"{fusion}_weights"), {}
-    for place, title in enumerate(branches.values()):
-        human, ai = (SongMean(**found) for found in mean_weights(evidence, weights, place).values())
-        bars[title] = (human, ai)
-    return bars
+def _attention_bars(fusion: Mapping[str, Any]) -> dict[str, tuple[SongMean, SongMean]]:
+    """Return each branch's mean weight over human and over AI clips, from a fusion's part of the results."""
+    return {
+        BRANCHES[name]: (SongMean(**means["human"]), SongMean(**means["ai"]))
+        for name, means in fusion["mean_weights"].items()
+    }
 
 
 def _tsne_figures(evidence: Evidence) -> tuple[dict[Path, Any], dict[str, Array]]:

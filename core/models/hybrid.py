@@ -21,8 +21,6 @@ from core.models.fine_spectrum import Bend
 from core.models.transformer import Encoder
 
 DROPOUTS = (0.5, 0.4, 0.3)
-BRANCHES = ("autoencoder", "transformer")
-THREE_BRANCHES = (*BRANCHES, "fine_spectrum")
 
 
 class HybridOutput(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core import storage
-from core.artifacts import DETECTORS, LABELS, PREDICTION_COLUMNS, RESULTS_FORMAT, Run
+from core.artifacts import DETECTORS, FUSIONS, LABELS, PREDICTION_COLUMNS, RESULTS_FORMAT, Run
 from core.config import Config
 from core.evaluation.attention import attention_results, three_way_results
 from core.evaluation.audit import robustness_results, seed_results, shortcut_results
@@ -21,7 +21,7 @@ from core.evaluation.detectors import (
     end_to_end_results,
     threshold_rule,
 )
-from core.evaluation.evidence import BRANCHES, Evidence
+from core.evaluation.evidence import Evidence
 from core.evaluation.song_rules import scope_of, verdict_results
 from core.evaluation.summary import summary
 from core.evaluation.unheard import leave_out_results
@@ -89,7 +89,7 @@ def save_results(run: Run, results: Mapping[str, Any], evidence: Evidence) -> li
     storage.write_json(run.comparison_json, models)
     storage.write_csv(run.comparison_table, list(models[0]), [list(model.values()) for model in models])
     storage.write_csv(run.predictions, PREDICTION_COLUMNS, _predictions(evidence))
-    storage.write_csv(run.attention_weights, ["path", "label", "split", *BRANCHES], _weights(evidence))
+    storage.write_csv(run.attention_weights, ["path", "label", "split", *FUSIONS["hybrid"]], _weights(evidence))
     return [run.results_file, run.comparison_json, run.comparison_table, run.predictions, run.attention_weights]
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from core import storage
-from core.artifacts import SPLITS, Dataset, Run
+from core.artifacts import BRANCHES, SPLITS, Dataset, Run
 from core.config import Config
 from core.data.datasets import BothInputs, VectorDataset
 from core.device import Device, choose_device
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.build import build
-from core.models.hybrid import THREE_BRANCHES, EndToEndHybrid, HybridClassifier, HybridOutput, ThreeWayClassifier
+from core.models.hybrid import EndToEndHybrid, HybridClassifier, HybridOutput, ThreeWayClassifier
 from core.models.transformer import Encoder
 from core.phases.baselines import read_fine_spectrum
 from core.phases.phase import Made, command
@@ -96,7 +96,7 @@ def fusion_outputs(model: Fusion, branches: Sequence[Array], device: Device) -> 
 
     inputs = [torch.from_numpy(values) for values in branches]
     found = predict(forward, inputs, device, 256, "fusion: predictions")
-    names = ["probability", "weights", "fused", *(f"without_{branch}" for branch in THREE_BRANCHES[: len(branches)])]
+    names = ["probability", "weights", "fused", *(f"without_{branch}" for branch in list(BRANCHES)[: len(branches)])]
     return {name: value.numpy() for name, value in zip(names, found, strict=True)}
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import storage
-from core.artifacts import LABELS, SPLITS, Run
+from core import artifacts, storage
+from core.artifacts import FUSIONS, LABELS, SPLITS, Run
 from core.errors import ArtifactError
 from core.metrics.operating_points import log_odds
 from dashboard.reading import runs
@@ -20,8 +20,7 @@ from dashboard.reading.clips import clip_table_files, of_split, read_clip_table
 from dashboard.reading.kept import kept
 from dashboard.reading.results import DetectorDifference, Measurement, Model, difference, number, read_part, text
 
-BRANCHES = {"autoencoder": "autoencoder", "transformer": "transformer", "fine_spectrum": "fine spectrum"}
-FUSIONS = {"hybrid": ("autoencoder", "transformer"), "three_way": ("autoencoder", "transformer", "fine_spectrum")}
+BRANCHES = {name: title.lower() for name, title in artifacts.BRANCHES.items()}  # as inside a sentence
 OTHERS = {"concatenation": "Concatenation", "hybrid": "Hybrid", "fine_spectrum": "Fine spectrum"}  # compared with
 SAME = 1e-4  # within this, two files hold the same score of a clip
 DRAWS = 500  # of songs, for the interval of a rank correlation

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from core import pipeline, storage
-from core.artifacts import CLIP_COLUMNS, DETECTORS, SKIPPED_COLUMNS, SPLITS, Run, open_run
+from core.artifacts import CLIP_COLUMNS, DETECTORS, FUSIONS, SKIPPED_COLUMNS, SPLITS, Run, open_run
 from core.config import Config, with_settings
 from core.data.places import Listing, folders
-from core.evaluation.evidence import BRANCHES, THREE_BRANCHES
 from core.features.filterbanks import ast_band_centres
 from core.features.fine_axes import SIZE
 from core.phases import audit, autoencoder, baselines, explain, hybrid, prepare, transformer
@@ -95,11 +94,11 @@ class Invention:
         share = self.rng.uniform(0.3, 0.7, len(self.labels))
         arrays = {"hybrid_probability": self.probability(1.4), "hybrid_weights": np.stack([share, 1 - share], axis=1)}
         arrays |= {"concatenation_probability": self.probability(1.3), "hybrid_fused": self.vectors(8)}
-        arrays |= {f"hybrid_without_{name}": self.probability(0.8) for name in BRANCHES}
+        arrays |= {f"hybrid_without_{name}": self.probability(0.8) for name in FUSIONS["hybrid"]}
         shares = self.rng.dirichlet((2, 2, 2), len(self.labels))
         arrays |= {"three_way_probability": self.probability(1.6), "three_way_weights": shares}
         arrays |= {"three_way_fused": self.vectors(8)}
-        arrays |= {f"three_way_without_{name}": self.probability(1.0) for name in THREE_BRANCHES}
+        arrays |= {f"three_way_without_{name}": self.probability(1.0) for name in FUSIONS["three_way"]}
         parts = [self.by_split(values, f"{name}_") for name, values in arrays.items()]
         storage.write_npz(run.fusion, {name: array for part in parts for name, array in part.items()})
         return Made([run.fusion])
