@@ -75,7 +75,7 @@ def player(tracks: Sequence[Track], key: str) -> None:
     tracks : at least one; all share the time axis, and one scale for their waveforms.
     key : of the element, once per page.
     """
-    _component(data={"tracks": [_described(track) for track in tracks]}, key=key)
+    _component(data={"tracks": [player_track(track) for track in tracks]}, key=key)
 
 
 def log_mel_axes(config: Config, frames: int) -> Axes:
@@ -96,8 +96,8 @@ def _height(frequency: float, n_mels: int, sample_rate: int) -> float:
     return float((band_of(frequency, n_mels, sample_rate) + 0.5) / n_mels)
 
 
-def _described(track: Track) -> dict[str, Any]:
-    """Return a track as player.js reads it."""
+def player_track(track: Track) -> dict[str, Any]:
+    """Return a track as player.js reads it, its sound and pictures in addresses that hold them."""
     axes = track.axes or Axes(start=0.0, end=track.sound.seconds)
     scale = track.scale
     return {

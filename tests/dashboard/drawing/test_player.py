@@ -300,7 +300,7 @@ def test_the_axes_lie_where_the_bands_and_frames_are() -> None:
 def test_names_with_marks_and_markup_arrive_as_they_are() -> None:
     name = "<b>**a**</b>"
     track = player.Track(name=name, sound=sound.wav(np.zeros(10, np.float32), 10, name, "Cut."), picture=b"", alt=name)
-    described = player._described(track)
+    described = player.player_track(track)
     assert [described[key] for key in ("name", "file", "alt", "caption")] == [name, name, name, "Cut."]
     assert described["axes"] == {"start": 0.0, "end": 1.0, "ticks": (), "hertz": ()}
 
