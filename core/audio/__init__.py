@@ -6,6 +6,7 @@ source        `open_audio`: the one gate, and decoding in blocks
 clips         `read_clip`: five seconds for training and serving; `read_native`: as stored
 song          `Song`: any length, in windows, in memory that does not grow
 upload        `decoded`: a foreign file, decoded in a bounded child process
+encoding      `mp3`, `ogg`: samples as compressed bytes
 transforms    `mp3`, `pitch`, `noise` ...: one change each, at a strength
 augmentation  `augment_waveform`: random chains of changes, for training on degraded copies
 """

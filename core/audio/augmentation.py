@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from core.audio import transforms
-from core.audio.transforms import Band, Waveform
+from core.audio.source import Waveform
+from core.audio.transforms import Band
 
 Change = Callable[[Waveform, int, np.random.Generator], Waveform]
 

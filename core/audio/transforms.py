@@ -21,18 +21,12 @@ import scipy.signal
 import soundfile
 import soxr
 
-Waveform = npt.NDArray[np.float32]
+from core.audio import encoding
+from core.audio.source import Waveform
 
 CHAIN_KBPS = 128  # of the codec round trip in `decode_chain`
 CHAIN_DBFS = -20.0  # RMS of every clip after `decode_chain`
 
-_BLOCK = 2**14  # samples handed to an encoder at once: libsndfile overruns its stack on a long Vorbis write
-_MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, all that MPEG allows
-_MP3_KBPS = {8_000: (8, 64), 16_000: (8, 160), 32_000: (32, 320)}  # lowest and highest, from this sample rate on
-_MP3_DELAY = 576 + 529  # samples that encoder and decoder add, cut off by the decoder where the file's header says so
-# Mean bit rate of mono music at 16 kHz (50 recorded and generated clips) for libsndfile's Vorbis compression levels.
-_OGG_KBPS = (31.0, 37.0, 49.0, 62.0, 75.0)
-_OGG_LEVELS = (0.95, 0.80, 0.50, 0.25, 0.0)
 _FILTER_ORDER = 8
 _VOCODER_SECONDS = 0.064  # analysis window: twice as long smears a click over 0.1 s, half as long blurs low notes
 _DIRECT_TO_REVERBERANT = 1.0  # energy ratio: the listener sits where the room is as loud as the source
@@ -44,19 +38,16 @@ def mp3(waveform: Waveform, sample_rate: int, kbps: float) -> Waveform:
     The nearest bit rate legal at the sample rate is taken (at 16 kHz: 8 to 160 kbit/s). For mono at 16 kHz a bit rate
     is much kinder than the same number on a stereo file at 44.1 kHz. The encoder lowers the level by 0.4 dB.
     """
-    rate = next(legal for legal in _MP3_RATES if legal >= sample_rate)
-    low, high = _MP3_KBPS[max(first for first in _MP3_KBPS if first <= rate)]
-    level = min((high - kbps) / (high - low), 0.99)  # libsndfile's scale: 0 is the highest bit rate, 1 is refused
-    decoded = _round_trip(_converted(waveform, sample_rate, rate), rate, "MP3", "MPEG_LAYER_III", max(level, 0.0))
-    if len(decoded) >= math.ceil(len(waveform) * rate / sample_rate) + _MP3_DELAY:
-        decoded = decoded[_MP3_DELAY:]  # frames of low bit rates have no room for the header that tells the delay
+    rate = next(legal for legal in encoding.MP3_RATES if legal >= sample_rate)
+    decoded = _decoded(encoding.mp3(_converted(waveform, sample_rate, rate), rate, kbps))
+    if len(decoded) >= math.ceil(len(waveform) * rate / sample_rate) + encoding.MP3_DELAY:
+        decoded = decoded[encoding.MP3_DELAY :]  # frames of low bit rates have no room for the header that tells it
     return _fit(_converted(decoded, rate, sample_rate), len(waveform))
 
 
 def ogg(waveform: Waveform, sample_rate: int, kbps: float) -> Waveform:
     """Encode as Ogg Vorbis and decode again, at the quality that takes about `kbps` for music at 16 kHz (31 to 75)."""
-    level = float(np.interp(kbps, _OGG_KBPS, _OGG_LEVELS))
-    return _fit(_round_trip(waveform, sample_rate, "OGG", "VORBIS", level), len(waveform))
+    return _fit(_decoded(encoding.ogg(waveform, sample_rate, kbps)), len(waveform))
 
 
 def resample(waveform: Waveform, sample_rate: int, rate: int) -> Waveform:
@@ -191,17 +182,8 @@ TRANSFORMS: tuple[Transform, ...] = (
 )
 
 
-def _round_trip(waveform: Waveform, sample_rate: int, container: str, codec: str, level: float) -> Waveform:
-    """Encode into memory and decode again; `level` is libsndfile's compression level, 0 (best) to 1."""
-    file = io.BytesIO()
-    mode = "CONSTANT" if container == "MP3" else None
-    with soundfile.SoundFile(
-        file, "w", sample_rate, 1, codec, format=container, compression_level=level, bitrate_mode=mode
-    ) as encoder:
-        for start in range(0, len(waveform), _BLOCK):
-            encoder.write(waveform[start : start + _BLOCK])
-    file.seek(0)
-    decoded: Waveform = soundfile.read(file, dtype="float32")[0]
+def _decoded(content: bytes) -> Waveform:
+    decoded: Waveform = soundfile.read(io.BytesIO(content), dtype="float32")[0]
     return decoded
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from core.artifacts import DETECTORS, Run
-from core.audio import upload
+from core.audio import encoding, upload
 from core.audio.clips import fit
 from core.audio.containers import FORMATS
 from core.config import AudioConfig
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from core.verdict.judge import Judge
 
 Progress = Callable[[float], object]
+
+PLAYED_KBPS = 40  # of a song too large to send as it is: 18 MB for an hour
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _played(given: Given, verdict: Verdict, samples: Array, rate: int) -> Sound:
     if len(given.content) <= sound.MAX_BYTES:
         return Sound(given.content, FORMATS[verdict.format].mime, "", verdict.seconds)
     note = "A large file: this is what the models heard of it, mono at 16 kHz, as MP3."
-    return Sound(song.as_mp3(samples, rate), FORMATS["MP3"].mime, "", verdict.seconds, note)
+    return Sound(encoding.mp3(samples, rate, PLAYED_KBPS), FORMATS["MP3"].mime, "", verdict.seconds, note)
 
 
 # One window

@@ -1,18 +1,19 @@
 """A whole song as one picture and one sound, however long it is, in memory that does not grow with its length."""
 
-import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile as sf
 
 from core.config import Config
 from core.storage import Array
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 COLUMNS = 1200  # of a picture at most
 FRAMES = 4  # that a column of a long song's picture is the mean of
 FLOOR = 1e-10  # power
-BLOCK = 2**14  # samples handed to an encoder at once
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ def portrait(samples: Array, config: Config) -> Portrait:
     A column stands for a hop of the models' own log-mel, or for more where there would be too many; then it is the mean
     of a few frames spread over it.
     """
-    from librosa.filters import mel  # late, as everything that loads signal libraries
+    from core.features.filterbanks import mel_filters  # late, as everything that loads signal libraries
 
     settings, rate = config.spectrogram, config.audio.sample_rate
     hop = max(settings.hop_length, -(-len(samples) // COLUMNS))
     length = max(hop, settings.n_fft)
-    filters = mel(sr=rate, n_fft=settings.n_fft, n_mels=settings.n_mels)
+    filters = mel_filters(rate, settings.n_fft, settings.n_mels)
     window = np.hanning(settings.n_fft + 1)[:-1].astype(np.float32)
     power, outline = [], []
     for start in range(0, len(samples), hop):
@@ -47,7 +48,7 @@ def portrait(samples: Array, config: Config) -> Portrait:
     return Portrait(decibels, np.array(outline, np.float32), len(samples) / rate)
 
 
-def _power(block: Array, filters: Array, window: Array) -> Array:
+def _power(block: Array, filters: "csr_array", window: Array) -> Array:
     """Return the mean power in each mel band (n_mels,) of frames spread over a block."""
     n_fft = len(window)
     count = min(FRAMES, len(block) // n_fft)
@@ -55,12 +56,3 @@ def _power(block: Array, filters: Array, window: Array) -> Array:
     spectra = np.fft.rfft(np.stack([block[start : start + n_fft] for start in starts]) * window)
     power: Array = filters @ np.square(np.abs(spectra)).mean(axis=0)
     return power
-
-
-def as_mp3(samples: Array, rate: int) -> bytes:
-    """Encode a song as MP3, block by block."""
-    file = io.BytesIO()
-    with sf.SoundFile(file, "w", rate, 1, format="MP3") as encoder:
-        for start in range(0, len(samples), BLOCK):
-            encoder.write(samples[start : start + BLOCK])
-    return file.getvalue()

@@ -3,13 +3,13 @@
 import io
 from dataclasses import dataclass
 
-import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 from PIL import Image
 
 from core.artifacts import Run
+from core.audio import encoding
+from core.audio.containers import FORMATS
 from core.config import Config
 from core.errors import ArtifactError
 from core.features import mel_scale
@@ -24,10 +24,7 @@ TALL = 1.6  # times as high as wide: on one page of paper nobody could read it
 SOUND_SECONDS = 10.0  # of an example at most
 KBPS = 128
 TICKS = (500, 1000, 2000, 4000, 8000)  # Hz
-_MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, at which KBPS is allowed
 _OTHER_RATE = 44_100  # Hz, for sound at any other rate
-_MP3_KBPS = {16_000: (8, 160), 32_000: (32, 320)}  # lowest and highest, from this sample rate on
-_BLOCK = 2**14  # samples handed to the encoder at once
 
 
 @dataclass(frozen=True)
@@ -98,19 +95,6 @@ def mp3(content: bytes, seconds: float) -> str:
     waveform = waveform[: round(min(seconds, SOUND_SECONDS) * rate)]
     if waveform.shape[1] > 2:
         waveform = waveform.mean(axis=1, keepdims=True)
-    if rate not in _MP3_RATES:
+    if not encoding.allows_mp3(rate, KBPS):
         waveform, rate = soxr.resample(waveform, rate, _OTHER_RATE), _OTHER_RATE
-    return pictures.data_uri(_encoded(waveform, rate), "audio/mpeg")
-
-
-def _encoded(waveform: NDArray[np.float32], rate: int) -> bytes:
-    """Return (frames, channels) as MP3 at a constant bit rate."""
-    low, high = _MP3_KBPS[max(first for first in _MP3_KBPS if first <= rate)]
-    file = io.BytesIO()
-    with soundfile.SoundFile(
-        file, "w", rate, waveform.shape[1], "MPEG_LAYER_III", format="MP3",
-        compression_level=(high - KBPS) / (high - low), bitrate_mode="CONSTANT",
-    ) as encoder:  # fmt: skip
-        for start in range(0, len(waveform), _BLOCK):
-            encoder.write(waveform[start : start + _BLOCK])
-    return file.getvalue()
+    return pictures.data_uri(encoding.mp3(waveform, rate, KBPS), FORMATS["MP3"].mime)

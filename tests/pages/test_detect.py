@@ -157,6 +157,16 @@ def test_a_window_is_cut_to_the_sample_from_what_was_judged(run: Run, judge: Jud
     assert {name: float(values[0]) for name, values in heard.items()} == dict(window.probabilities)
 
 
+def test_what_the_models_heard_of_a_large_file_is_played_as_mp3(
+    run: Run, songs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.reading.sound.MAX_BYTES", len(songs[0]) - 1)
+    (answer,) = [value for key, value in given(songs[0]).session_state[KEPT].items() if key[0] == "answer"]
+    played, rate = sf.read(io.BytesIO(answer.sound.data))
+    assert (answer.sound.mime, rate, "as MP3" in answer.sound.note) == ("audio/mpeg", AUDIO.sample_rate, True)
+    assert len(played) / rate == pytest.approx(10.0, abs=0.1)
+
+
 # Bad files and names
 
 
