@@ -52,12 +52,20 @@ def log_mel(waveform: Array, audio: AudioConfig, spectrogram: SpectrogramConfig)
     """
     n_fft = spectrogram.n_fft
     frames = sliding_window_view(np.pad(waveform, n_fft // 2), n_fft)[:: spectrogram.hop_length]
-    filters = _slaney_filters(audio.sample_rate, n_fft, spectrogram.n_mels)
+    filters = mel_filters(audio.sample_rate, n_fft, spectrogram.n_mels)
     energies = _band_energies(frames, get_window("hann", n_fft), n_fft, filters)
     decibels: Array = 10 * np.log10(np.maximum(energies, MEL_FLOOR))
     decibels -= decibels.max()
     np.maximum(decibels, -spectrogram.top_db, out=decibels)
     return decibels
+
+
+@lru_cache(maxsize=4)
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> csr_array:
+    """Return librosa's mel filters: triangles of equal area on Slaney's scale, (n_mels, n_fft / 2 + 1) and sparse."""
+    from librosa.filters import mel  # late: a page that shows no sound should not wait for librosa
+
+    return csr_array(mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels).astype(np.float64))
 
 
 def ast_filterbank(waveform: Array) -> Array:
@@ -113,14 +121,6 @@ def _band_energies(
         np.add(squares[:, ::2], squares[:, 1::2], out=power[:n])
         bands[:, block] = filters @ power[:n].T
     return bands
-
-
-@lru_cache(maxsize=4)
-def _slaney_filters(sample_rate: int, n_fft: int, n_mels: int) -> csr_array:
-    """Take librosa's mel filters: triangles of equal area on Slaney's scale, (n_mels, n_fft / 2 + 1)."""
-    from librosa.filters import mel  # late: a page that shows no sound should not wait for librosa
-
-    return csr_array(mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels).astype(np.float64))
 
 
 @lru_cache(maxsize=1)

@@ -4,11 +4,11 @@ A mel-spectrogram keeps neither phase nor what happens inside a band, so the res
 reconstruction made audible this way belongs the recording's own mel-spectrogram, made audible the same way.
 """
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+
+from core.features.filterbanks import mel_filters
 
 Array = NDArray[np.float32]
 
@@ -56,18 +56,10 @@ def spread_over_bins(bands: NDArray[np.float64], sample_rate: int, n_fft: int) -
     -------
     (n_fft / 2 + 1, frames).
     """
-    filters = _filters(sample_rate, n_fft, len(bands))
+    filters = mel_filters(sample_rate, n_fft, len(bands))
     adjoint = csr_array(filters.T)
     reach = np.maximum(filters.sum(axis=0), _TINY)[:, None]  # what a bin gives to all bands together
     power: NDArray[np.float64] = adjoint @ bands
     for _ in range(SPREADING_STEPS):
         power *= (adjoint @ (bands / np.maximum(filters @ power, _TINY))) / reach
     return power
-
-
-@lru_cache(maxsize=4)
-def _filters(sample_rate: int, n_fft: int, n_mels: int) -> csr_array:
-    """Take the mel filters the log-mels were made with, (n_mels, n_fft / 2 + 1)."""
-    from librosa.filters import mel  # late: takes seconds to load
-
-    return csr_array(mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels).astype(np.float64))
