@@ -13,7 +13,7 @@ from core.storage import Array
 from dashboard import components, selection
 from dashboard.clip import figures
 from dashboard.drawing import player, theme
-from dashboard.drawing.pictures import colour_bar_png, overlay_png, spectrogram_png
+from dashboard.drawing.pictures import overlay_png
 from dashboard.drawing.theme import NBSP
 from dashboard.reading import attention_maps, sound
 from dashboard.reading.attention_maps import read_maps
@@ -150,16 +150,11 @@ def _listen(run: Run, clip: pd.Series, key: str) -> None:
 def _play(run: Run, row: int, config: Config, heard: sound.Sound, pictures: tuple[Array, Array], key: str) -> None:
     """Show the player; the reconstruction is made audible when it is asked for."""
     original, rebuilt = pictures
-    axes, low = player.log_mel_axes(config, original.shape[1]), -config.spectrogram.top_db
-    attention = _attention(run, row, axes, original.shape[1])
-    scale = player.ColourBar(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB")
+    attention = _attention(run, row, player.log_mel_axes(config, original.shape[1]), original.shape[1])
 
     def track(name: str, heard: sound.Sound, picture: Array, caption: str) -> player.Track:
-        return player.Track(
-            name=name, sound=heard, picture=spectrogram_png(picture, low, 0.0), caption=caption, axes=axes, scale=scale,
-            alt=f"Log-mel spectrogram of the clip, {name.lower()}: {low:g} to 0 dB below its maximum",
-            outline=sound.waveform_outline(heard.data), overlay=attention,
-        )  # fmt: skip
+        alt = f"Log-mel spectrogram of the clip, {name.lower()}"
+        return player.log_mel_track(name, heard, picture, config, alt, caption=caption, overlay=attention)
 
     place = st.container()
     tracks = [track("Original", heard, original, "")]

@@ -17,7 +17,6 @@ from dashboard.detect import export, figures, models, near, session, words
 from dashboard.detect.models import Answer, Refused
 from dashboard.detect.session import WINDOW, Given
 from dashboard.drawing import player, theme
-from dashboard.drawing.pictures import colour_bar_png, spectrogram_png
 from dashboard.reading import runs
 from dashboard.sentences import when
 
@@ -161,14 +160,11 @@ def downloads(found: Verdict) -> None:
 
 def song(found: Answer, config: Config) -> None:
     """Show the player of the whole song."""
-    picture, low = found.portrait, -config.spectrogram.top_db
-    ticks = player.log_mel_axes(config, picture.log_mel.shape[1])
-    axes = player.Axes(start=0.0, end=picture.seconds, ticks=ticks.ticks, hertz=ticks.hertz)
-    track = player.Track(
-        name="Song", sound=found.sound, picture=spectrogram_png(picture.log_mel, low, 0.0), outline=picture.outline,
-        alt=f"Log-mel spectrogram of the whole file, {picture.seconds:.0f} s: {low:g} to 0 dB below its maximum",
-        axes=axes, scale=player.ColourBar(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
-    )  # fmt: skip
+    portrait = found.portrait
+    alt = f"Log-mel spectrogram of the whole file, {portrait.seconds:.0f} s"
+    track = player.log_mel_track(
+        "Song", found.sound, portrait.log_mel, config, alt, seconds=portrait.seconds, outline=portrait.outline
+    )
     player.player([track], key="detect-song")
 
 

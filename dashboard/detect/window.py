@@ -20,7 +20,7 @@ from dashboard.detect import near as detect_near
 from dashboard.detect.changes import CHANGES
 from dashboard.detect.models import Answer, Evidence
 from dashboard.drawing import player, theme
-from dashboard.drawing.pictures import colour_bar_png, overlay_png, spectrogram_png
+from dashboard.drawing.pictures import overlay_png
 from dashboard.reading import sound
 from dashboard.reading.clips import read_row
 
@@ -52,13 +52,7 @@ def _own(found: Evidence, config: Config) -> player.Track:
 
 
 def _track(name: str, heard: sound.Sound, log_mel: Array, config: Config, overlay: bytes = b"") -> player.Track:
-    low = -config.spectrogram.top_db
-    return player.Track(
-        name=name, sound=heard, picture=spectrogram_png(log_mel, low, 0.0), overlay=overlay,
-        outline=sound.waveform_outline(heard.data), axes=player.log_mel_axes(config, log_mel.shape[1]),
-        alt=f"Log-mel spectrogram, {name}: {low:g} to 0 dB below its maximum",
-        scale=player.ColourBar(picture=colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
-    )  # fmt: skip
+    return player.log_mel_track(name, heard, log_mel, config, f"Log-mel spectrogram, {name}", overlay=overlay)
 
 
 # Neighbours

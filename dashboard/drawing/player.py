@@ -5,7 +5,7 @@ player.js beside this file. It sends nothing back, so playing never reruns the p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 
 from core.config import Config
 from core.features.mel_scale import band_centres, band_of
+from core.storage import Array
 from dashboard.drawing import pictures
-from dashboard.reading.sound import Sound
+from dashboard.reading.sound import Sound, waveform_outline
 
 HERE = Path(__file__).resolve().parent
 TICKS = (500, 1000, 2000, 4000, 8000, 16_000)  # Hz
@@ -76,6 +77,41 @@ def player(tracks: Sequence[Track], key: str) -> None:
     key : of the element, once per page.
     """
     _component(data={"tracks": [player_track(track) for track in tracks]}, key=key)
+
+
+def log_mel_track(
+    name: str,
+    sound: Sound,
+    log_mel: Array,
+    config: Config,
+    alt: str,
+    *,
+    seconds: float | None = None,
+    outline: ArrayLike | None = None,
+    caption: str = "",
+    overlay: bytes = b"",
+) -> Track:
+    """Return a sound with its log-mel spectrogram as the picture, in the colours of all of them.
+
+    Parameters
+    ----------
+    log_mel : (n_mels, columns) in dB below its maximum.
+    alt : what the spectrogram is of; the range of the colours is added.
+    seconds : that the columns fill; by default they are frames of a run's log-mel, one each hop.
+    outline : by default that of the sound.
+    """
+    low, axes = -config.spectrogram.top_db, log_mel_axes(config, log_mel.shape[1])
+    return Track(
+        name=name,
+        sound=sound,
+        picture=pictures.spectrogram_png(log_mel, low, 0.0),
+        alt=f"{alt}: {low:g} to 0 dB below its maximum",
+        outline=waveform_outline(sound.data) if outline is None else outline,
+        caption=caption,
+        axes=axes if seconds is None else replace(axes, start=0.0, end=seconds),
+        scale=ColourBar(picture=pictures.colour_bar_png(), low=f"{low:g} dB", high="0 dB"),
+        overlay=overlay,
+    )
 
 
 def log_mel_axes(config: Config, frames: int) -> Axes:

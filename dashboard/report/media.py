@@ -12,9 +12,8 @@ from core.audio import encoding
 from core.audio.containers import FORMATS
 from core.config import Config
 from core.errors import ArtifactError
-from core.features import mel_scale
 from core.storage import Array
-from dashboard.drawing import pictures
+from dashboard.drawing import pictures, player
 from dashboard.reading.kept import kept
 from dashboard.reading.runs import read_figure
 
@@ -23,7 +22,6 @@ COLOURS = 128  # of a printed figure: curves and text need no more
 TALL = 1.6  # times as high as wide: on one page of paper nobody could read it
 SOUND_SECONDS = 10.0  # of an example at most
 KBPS = 128
-TICKS = (500, 1000, 2000, 4000, 8000)  # Hz
 _OTHER_RATE = 44_100  # Hz, for sound at any other rate
 
 
@@ -71,10 +69,7 @@ def _figure(run: Run, name: str) -> Picture:
 
 def spectrogram(decibels: Array, config: Config) -> Spectrogram:
     """Return a log-mel spectrogram, (n_mels, frames) in dB below the clip's maximum, with its axes."""
-    rate, bands = config.audio.sample_rate, len(decibels)
-    shown = [hertz for hertz in TICKS if hertz < rate / 2]
-    places = (mel_scale.band_of(shown, bands, rate) + 0.5) / bands
-    ticks = tuple((float(place), f"{hertz / 1000:g}") for place, hertz in zip(places, shown, strict=True))
+    ticks = player.log_mel_axes(config, decibels.shape[1]).ticks
     picture = pictures.spectrogram_png(decibels, -config.spectrogram.top_db)
     return Spectrogram(pictures.data_uri(picture, "image/png"), config.audio.seconds, ticks)
 
