@@ -1,4 +1,4 @@
-"""Read audio files the same way for training and for serving: mono, at one sample rate, cut into clips or windows.
+"""Read a clip the same way for training and for serving: mono, at one sample rate, of one length.
 
 The result equals `librosa.load(path, sr=16000, mono=True)` sample for sample, but for the one zero librosa appends to
 round a length up. What may be read, and why a file is refused, is in `core.audio.source`.
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from core.audio.source import Header, Source, Waveform, check_length, is_quiet, open_audio
 from core.config import AudioConfig
@@ -19,7 +18,7 @@ _FULL_SCALE = 0.99  # at and above it a sample counts as clipped; resampling mov
 
 
 @dataclass(frozen=True)
-class Clip:
+class ClipAudio:
     """Sound ready for the features: `waveform` is mono float32 at `AudioConfig.sample_rate`, nominally in [-1, 1]."""
 
     waveform: Waveform  # (samples,)
@@ -33,21 +32,15 @@ def inspect(path: str | Path, config: AudioConfig) -> Header:
         return source.header
 
 
-def stream(path: str | Path, config: AudioConfig) -> Iterator[Waveform]:
-    """Yield a file as mono float32 blocks at `config.sample_rate`, in memory that does not grow with its length."""
-    with open_audio(path, config) as source:
-        yield from source.resampled()
-
-
-def read_clip(path: str | Path, config: AudioConfig) -> Clip:
-    """Read the first `config.seconds` of a file: the one decoding path of training and serving (SPEC D2).
+def read_clip(path: str | Path, config: AudioConfig) -> ClipAudio:
+    """Read the first `config.seconds` of a file: the one decoding path of training and serving.
 
     A longer file is cut at its end and not decoded further. A shorter one is filled by repeating it from its start, in
     every class alike: a run of zeros would let a model tell the classes apart by the length of their files.
 
     Returns
     -------
-    Clip : waveform (config.samples,).
+    ClipAudio : waveform (config.samples,).
 
     Raises
     ------
@@ -58,18 +51,7 @@ def read_clip(path: str | Path, config: AudioConfig) -> Clip:
         source.check_end()
     _check_sound(source, waveform, config.sample_rate, config)
     waveform = fit(waveform, config)
-    return Clip(waveform, source.header, source.warnings() + _clipping(waveform, config))
-
-
-def read_song(path: str | Path, config: AudioConfig) -> Clip:
-    """Read a whole file: waveform (samples,) at `config.sample_rate`, unpadded. Refuses what `read_clip` refuses."""
-    buffer = bytearray()  # grows in place with what was decoded; joining a list of blocks would need twice the memory
-    with open_audio(path, config) as source:
-        for block in source.resampled():
-            buffer += block.data
-    waveform = np.frombuffer(buffer, np.float32)
-    _check_sound(source, waveform, config.sample_rate, config)
-    return Clip(waveform, source.header, source.warnings() + _clipping(waveform, config))
+    return ClipAudio(waveform, source.header, source.warnings() + _clipping(waveform, config))
 
 
 def read_native(path: str | Path, config: AudioConfig) -> tuple[Header, Waveform]:
@@ -94,21 +76,6 @@ def fit(waveform: Waveform, config: AudioConfig) -> Waveform:
     if len(waveform) >= config.samples:
         return waveform[: config.samples]
     return np.resize(waveform, config.samples)
-
-
-def window_starts(samples: int, config: AudioConfig, hop_seconds: float) -> npt.NDArray[np.int64]:
-    """Return where windows begin, in samples: one every hop, and the last so that it ends with the sound."""
-    last = max(0, samples - config.samples)
-    hop = max(1, round(hop_seconds * config.sample_rate))
-    return np.append(np.arange(0, last, hop), last)
-
-
-def windows(waveform: Waveform, config: AudioConfig, hop_seconds: float) -> Waveform:
-    """Cut a waveform into windows, (n, config.samples), at `window_starts`; a shorter one is repeated to fill one."""
-    if len(waveform) < config.samples:
-        waveform = fit(waveform, config)
-    starts = window_starts(len(waveform), config, hop_seconds)
-    return np.lib.stride_tricks.sliding_window_view(waveform, config.samples)[starts]
 
 
 def is_silent(waveform: Waveform, config: AudioConfig) -> bool:

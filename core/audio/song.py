@@ -1,4 +1,4 @@
-"""Cut a file of any length into windows while it is decoded, in memory that does not grow with its length (SPEC F2)."""
+"""Cut a file of any length into windows while it is decoded, in memory that does not grow with its length."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ from core.config import AudioConfig
 class Song:
     """An open file on its way through the models, to be read once.
 
-    The windows are those of `core.audio.clips.windows`: one every hop, the last so that it ends with the sound; a file
-    shorter than a window is repeated to fill one, as in training.
+    The windows begin one every hop, the last so that it ends with the sound; a file shorter than a window is repeated
+    to fill one, as in training.
     """
 
     def __init__(self, source: Source, config: AudioConfig, hop_seconds: float) -> None:

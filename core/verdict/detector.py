@@ -1,15 +1,13 @@
-"""A run's trained models as one thing that answers: from waveforms to every detector's probability of AI (SPEC X2)."""
+"""A run's trained models as one thing that answers: from waveforms to every detector's probability of AI."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
 from core.artifacts import CHECKPOINTS, DETECTORS, Run
 from core.device import choose_device
-from core.features.front_end import Pictures, as_prepared, pictures
-from core.machine import worker_threads
+from core.features.front_end import Pictures, as_prepared
 from core.storage import Array
 from core.training import checkpoints
 from core.training.batches import predict
@@ -33,17 +31,15 @@ class Detector:
             self.models[name] = self.device.place_model(model)
         self.config = as_prepared(run, config)
 
-    def probabilities(self, waveforms: Sequence[Array]) -> dict[str, Array]:
-        """Return each detector's probability of AI, (n,) float32, for waveforms of `audio.samples` each."""
-        with ThreadPoolExecutor(worker_threads()) as pool:
-            return self.read(list(pool.map(lambda waveform: pictures(waveform, self.config), waveforms)))
-
     def read(self, seen: Sequence[Pictures], label: str = "detectors") -> dict[str, Array]:
-        """Return the same from what the models read; `label` names the progress bar, and an empty one shows none."""
+        """Return each detector's probability of AI, (n,) float32, from what the models read of n clips.
+
+        `label` names the progress bar; an empty one shows none.
+        """
         log_mels, filterbanks, fine = (torch.from_numpy(np.stack(part)) for part in zip(*seen, strict=True))
         inputs = [log_mels.unsqueeze(1), filterbanks.float(), fine]
-        found = predict(self._forward, inputs, self.device, BATCH, label)
-        return {name: values.numpy() for name, values in zip(DETECTORS, found, strict=True)}
+        probabilities = predict(self._forward, inputs, self.device, BATCH, label)
+        return {name: values.numpy() for name, values in zip(DETECTORS, probabilities, strict=True)}
 
     def _forward(self, log_mel: torch.Tensor, filterbank: torch.Tensor, fine: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the probabilities (B,) in the order of DETECTORS."""

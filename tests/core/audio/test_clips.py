@@ -15,9 +15,12 @@ import pytest
 import soundfile as sf
 
 from core.audio import clips
+from core.audio.song import Song
+from core.audio.source import open_audio
 from core.config import AudioConfig
 from core.errors import AudioError, DetectorError
 from tests.support.hostile_audio import CASES, RATE, Case, damaged, encode, encoded, sound, wav
+from tests.support.whole_songs import read_song
 
 CONFIG = AudioConfig()
 by_librosa = pytest.mark.filterwarnings(
@@ -136,10 +139,11 @@ def test_real_clips_equal_librosas() -> None:
 def test_training_and_serving_hear_the_same(put: Put, name: str) -> None:
     container, subtype = FORMATS[name]
     path = put(file_name(container), encoded(container, subtype, 12.5, 44_100, 2))
-    clip, song = clips.read_clip(path, CONFIG).waveform, clips.read_song(path, CONFIG).waveform
+    clip, song = clips.read_clip(path, CONFIG).waveform, read_song(path, CONFIG).waveform
     assert np.array_equal(clip, song[: CONFIG.samples])
-    assert np.array_equal(clip, clips.windows(song, CONFIG, 2.5)[0])
-    assert np.array_equal(song, np.concatenate(list(clips.stream(path, CONFIG))))
+    with open_audio(path, CONFIG) as source:
+        _, first = next(Song(source, CONFIG, 2.5).windows())
+    assert np.array_equal(clip, first)
     assert len(song) == pytest.approx(12.5 * CONFIG.sample_rate, rel=0.01)
 
 
@@ -147,7 +151,7 @@ def test_training_and_serving_hear_the_same(put: Put, name: str) -> None:
 def test_a_damaged_file_too_sounds_the_same_in_training_and_serving(put: Put, container: str) -> None:
     data = encoded(container, dict(FORMATS.values())[container], 12.0, 44_100)
     path = put(file_name(container), damaged(data, at=0.6))
-    clip, song = clips.read_clip(path, CONFIG), clips.read_song(path, CONFIG)
+    clip, song = clips.read_clip(path, CONFIG), read_song(path, CONFIG)
     heard = min(len(song.waveform), CONFIG.samples)
     assert np.array_equal(clip.waveform[:heard], song.waveform[:heard])
     assert song.warnings == ("truncated",)
@@ -156,35 +160,31 @@ def test_a_damaged_file_too_sounds_the_same_in_training_and_serving(put: Put, co
 def test_the_sound_before_the_damage_is_kept(put: Put) -> None:
     whole, broken = put("a.flac", encoded("FLAC")), put("b.flac", damaged(encoded("FLAC"), at=0.8))
     before = 2 * CONFIG.sample_rate  # of 3 seconds, damaged after about 2.4
-    assert np.array_equal(
-        clips.read_song(broken, CONFIG).waveform[:before], clips.read_song(whole, CONFIG).waveform[:before]
-    )
+    assert np.array_equal(read_song(broken, CONFIG).waveform[:before], read_song(whole, CONFIG).waveform[:before])
 
 
 def test_what_follows_a_hole_is_not_spliced_on(put: Put) -> None:
-    song = clips.read_song(put("a.ogg", damaged(encoded("OGG", "VORBIS", 12.0, 44_100), at=0.95)), CONFIG)
+    song = read_song(put("a.ogg", damaged(encoded("OGG", "VORBIS", 12.0, 44_100), at=0.95)), CONFIG)
     assert 11.0 < len(song.waveform) / CONFIG.sample_rate < 11.7
 
 
 def test_mono_is_the_mean_of_the_channels(put: Put) -> None:
     left, right = sound(2.0, 16_000)[:, 0], np.flip(sound(2.0, 16_000)[:, 0])
     path = put("a.wav", encode(np.stack([left, right], axis=1), "WAV", "FLOAT", 16_000))
-    np.testing.assert_allclose(clips.read_song(path, CONFIG).waveform, (left + right) / 2, atol=1e-7)
+    np.testing.assert_allclose(read_song(path, CONFIG).waveform, (left + right) / 2, atol=1e-7)
 
 
 def test_a_tone_above_half_the_rate_does_not_fold_down(put: Put) -> None:
     time = np.arange(2 * 44_100) / 44_100
     loud, quiet = np.sin(2 * np.pi * 12_000 * time), 0.01 * np.sin(2 * np.pi * 1_000 * time)
-    heard = clips.read_song(
-        put("a.wav", encode((0.5 * loud + quiet)[:, None], "WAV", "FLOAT", 44_100)), CONFIG
-    ).waveform
+    heard = read_song(put("a.wav", encode((0.5 * loud + quiet)[:, None], "WAV", "FLOAT", 44_100)), CONFIG).waveform
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
     assert spectrum[round(4_000 * len(heard) / 16_000)] < 1e-3 * spectrum[round(1_000 * len(heard) / 16_000)]
 
 
 def test_a_short_clip_is_repeated_from_its_start_and_never_padded_with_zeros(put: Put) -> None:
     path = put("a.wav", encoded("WAV", seconds=2.0, rate=16_000))
-    clip, song = clips.read_clip(path, CONFIG).waveform, clips.read_song(path, CONFIG).waveform
+    clip, song = clips.read_clip(path, CONFIG).waveform, read_song(path, CONFIG).waveform
     assert np.array_equal(clip, np.concatenate([song, song, song[: CONFIG.samples - 2 * len(song)]]))
 
 
@@ -194,7 +194,7 @@ def test_a_long_song_is_decoded_no_further_than_its_clip(put: Put) -> None:
     path = put("a.wav", encode(samples, "WAV", "FLOAT"))
     assert outcome(path) == "reads"
     with pytest.raises(AudioError, match="not numbers"):
-        clips.read_song(path, CONFIG)
+        read_song(path, CONFIG)
 
 
 def test_the_native_sound_is_the_files_own_samples(put: Put) -> None:
@@ -279,17 +279,25 @@ def test_no_mutation_gives_anything_but_a_clip_or_a_refusal(put: Put, name: str)
         outcome(put(file_name(container), mutant.tobytes()))
 
 
-def test_windows_cover_the_song_and_the_last_ends_with_it() -> None:
-    song = np.arange(int(12.3 * CONFIG.sample_rate), dtype=np.float32)
-    cut = clips.windows(song, CONFIG, 2.5)
-    assert cut[:, 0].tolist() == [0, 40_000, 80_000, len(song) - CONFIG.samples]
-    assert cut[-1, -1] == song[-1]
-    assert (np.diff(cut, axis=1) == 1).all()
+def windows_of(path: Path) -> list[tuple[int, np.ndarray]]:
+    """Return the windows of a song with where they start, one every 2.5 s."""
+    with open_audio(path, CONFIG) as source:
+        return list(Song(source, CONFIG, 2.5).windows())
 
 
-def test_a_song_of_just_one_window_has_one_window() -> None:
-    assert clips.window_starts(CONFIG.samples, CONFIG, 2.5).tolist() == [0]
-    assert clips.windows(np.ones(20_000, np.float32), CONFIG, 2.5).shape == (1, CONFIG.samples)
+def test_windows_cover_the_song_and_the_last_ends_with_it(put: Put) -> None:
+    ramp = np.linspace(0, 1, int(12.3 * CONFIG.sample_rate), dtype=np.float32)
+    starts, windows = zip(*windows_of(put("a.wav", encode(ramp[:, None], "WAV", "FLOAT", 16_000))), strict=True)
+    assert list(starts) == [0, 40_000, 80_000, len(ramp) - CONFIG.samples]
+    assert windows[-1][-1] == ramp[-1]
+    for start, window in zip(starts, windows, strict=True):
+        assert np.array_equal(window, ramp[start : start + CONFIG.samples])
+
+
+@pytest.mark.parametrize("seconds", [1.25, 5.0])
+def test_a_song_of_at_most_one_window_has_one_window(put: Put, seconds: float) -> None:
+    ((start, window),) = windows_of(put("a.wav", encoded("WAV", seconds=seconds, rate=16_000)))
+    assert (start, window.shape) == (0, (CONFIG.samples,))
 
 
 def test_an_hour_is_streamed_in_little_memory(tmp_path: Path) -> None:
@@ -300,9 +308,11 @@ def test_an_hour_is_streamed_in_little_memory(tmp_path: Path) -> None:
         for _ in range(60):
             out.write(minute)
     program = (
-        "import resource, sys; from core.audio.clips import stream; from core.config import AudioConfig\n"
+        "import resource, sys; from core.audio.source import open_audio; from core.config import AudioConfig\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "before = peak(); samples = sum(map(len, stream(sys.argv[1], AudioConfig()))); print(samples, peak() - before)"
+        "before = peak()\n"
+        "with open_audio(sys.argv[1], AudioConfig()) as source: samples = sum(map(len, source.resampled()))\n"
+        "print(samples, peak() - before)"
     )
     run = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     samples, grown = map(int, run.stdout.split())
@@ -349,5 +359,6 @@ def test_nothing_stays_open_after_a_refusal(tmp_path: Path) -> None:
     for _ in range(5):
         with pytest.raises(DetectorError):
             clips.read_clip(path, CONFIG)
-        next(clips.stream(path, CONFIG))  # and leave the rest unread
+        with open_audio(path, CONFIG) as source:
+            next(source.resampled())  # and leave the rest unread
     assert count() == before

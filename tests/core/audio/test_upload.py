@@ -16,11 +16,11 @@ import pytest
 import soundfile as sf
 
 from core.artifacts import ROOT
-from core.audio.clips import read_song
 from core.audio.upload import MAX_BYTES, Bounds, decoded
 from core.config import AudioConfig
 from core.errors import AudioError
 from tests.support import hostile_audio
+from tests.support.whole_songs import read_song
 
 AUDIO = AudioConfig()
 # An upload is bytes, so it can be no folder or pipe; silence is found where windows are cut

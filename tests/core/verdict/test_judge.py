@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from core import storage
 from core.artifacts import DETECTORS, Run, list_runs
-from core.audio.clips import read_clip, read_song, window_starts, windows
+from core.audio.clips import read_clip
 from core.audio.song import Song
 from core.audio.source import open_audio
 from core.config import AudioConfig, Config, DetectConfig
@@ -34,6 +34,7 @@ from core.verdict.rule import SongRule, judged_scope, limits, read_rule, rule_se
 from core.verdict.run import choose_run, described, run_facts
 from core.verdict.scope import ScopeResult
 from tests.support.hostile_audio import CASES, Case
+from tests.support.whole_songs import read_song, window_starts, windows
 
 AUDIO = AudioConfig()
 MUSIC, NOISE, ODD = ScopeResult(4.0, 0.2), ScopeResult(0.5, 0.2), ScopeResult(4.0, 3.0)
