@@ -35,7 +35,7 @@ def as_html(verdict: Verdict) -> str:
         f'<h1 style="color:{COLOURS[verdict.call]}">{title}</h1>',
         f"<p><b>{_text(headline(verdict))}.</b> {_text(meaning(verdict))}</p>",
         f"<p>File: <code>{_text(printable(verdict.file))}</code><br>{_text(facts(verdict))}</p>",
-        *(f"<p>Note: {_text(one)}.</p>" for one in warnings(verdict)),
+        *(f"<p>Note: {_text(warning)}.</p>" for warning in warnings(verdict)),
         "<h2>What it may not be used for</h2>",
         "<ul>" + "".join(f"<li>{_text(limit)}</li>" for limit in verdict.limits) + "</ul>",
         "<h2>How the call was made</h2>",

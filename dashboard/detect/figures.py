@@ -82,8 +82,8 @@ def _value(window: Window, detector: str) -> float | None:
 
 def _marker(calls: Sequence[Call | None]) -> dict[str, object]:
     looks = {"human": ("circle", palette.HUMAN), "ai": ("diamond", palette.AI)}
-    found = [looks.get(call or "", ("circle-open", palette.NEUTRAL)) for call in calls]
-    return {"symbol": [symbol for symbol, _ in found], "color": [colour for _, colour in found], "size": 10}
+    marks = [looks.get(call or "", ("circle-open", palette.NEUTRAL)) for call in calls]
+    return {"symbol": [symbol for symbol, _ in marks], "color": [colour for _, colour in marks], "size": 10}
 
 
 def _rows(verdict: Verdict, calls: Calls, edges: list[float], named: list[str]) -> go.Heatmap:

@@ -1,4 +1,4 @@
-"""Ask a run's models about a sound: the verdict, and what lies behind one window of it (SPEC X1).
+"""Ask a run's models about a sound: the verdict, and what lies behind one window of it.
 
 Only what is called here loads them: opening the page does not. Models are shared by all sessions; answers never are.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from core.artifacts import DETECTORS, Run
+from core.artifacts import Run
 from core.audio import encoding, upload
 from core.audio.clips import fit
 from core.audio.containers import FORMATS
@@ -21,9 +21,9 @@ from core.errors import ArtifactError, AudioError
 from core.features.fine_axes import SIZE
 from core.storage import Array
 from core.verdict.answer import Call, Verdict, Window
-from dashboard.detect import session, song
+from dashboard.detect import session
+from dashboard.detect.portrait import Portrait, portrait_of
 from dashboard.detect.session import Given
-from dashboard.detect.song import Portrait
 from dashboard.reading import runs, sound
 from dashboard.reading.clips import artefact_reference
 from dashboard.reading.results import results_json
@@ -58,7 +58,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class WindowEvidence:
     """What the models made of one window."""
 
     waveform: Array  # (audio.samples,)
@@ -67,15 +67,6 @@ class Evidence:
     latent: Array  # (size,), of the autoencoder
     attention: Array  # times an even share, over the log-mel; empty where no transformer gave it
     artefacts: "ArtefactView | None"  # None where the run holds no human mean to compare with
-
-
-@dataclass(frozen=True)
-class Stress:
-    """How the detectors' answers to a window move under changes of one kind."""
-
-    waveforms: tuple[Array, ...]  # one per strength
-    original: Mapping[str, float]  # calibrated probability of AI, by detector
-    changed: Mapping[str, tuple[float, ...]]  # the same, one per strength
 
 
 def check(run: Run) -> None:
@@ -132,7 +123,7 @@ def _answer(judge: "Judge", given: Given, progress: Progress) -> Answer | Refuse
         verdict=verdict,
         calls=_calls(judge, verdict),
         band=(band.low, band.high),
-        portrait=song.portrait(samples, config),
+        portrait=portrait_of(samples, config),
         sound=_played(given, verdict, samples, config.audio.sample_rate),
         samples=samples,
     )
@@ -141,7 +132,7 @@ def _answer(judge: "Judge", given: Given, progress: Progress) -> Answer | Refuse
 def _calls(judge: "Judge", verdict: Verdict) -> dict[str, tuple[Call | None, ...]]:
     """Return what each window alone would be called, by detector."""
     return {
-        name: tuple(rule.call(one.calibrated[name]) if one.counts else None for one in verdict.windows)
+        name: tuple(rule.call(window.calibrated[name]) if window.counts else None for window in verdict.windows)
         for name, rule in judge.rule.models.items()
     }
 
@@ -157,13 +148,13 @@ def _played(given: Given, verdict: Verdict, samples: Array, rate: int) -> Sound:
 # One window
 
 
-def evidence(run: Run, answer: Answer, window: Window) -> Evidence:
+def evidence(run: Run, answer: Answer, window: Window) -> WindowEvidence:
     """Look into the models for one window of a song that was answered, once per session."""
     key = ("evidence", run.name, answer.verdict.sha256, window.start)
     return session.kept(key, lambda: _evidence(run, load(run), answer, window))
 
 
-def _evidence(run: Run, judge: "Judge", answer: Answer, window: Window) -> Evidence:
+def _evidence(run: Run, judge: "Judge", answer: Answer, window: Window) -> WindowEvidence:
     import torch
 
     from core.features.front_end import pictures
@@ -179,7 +170,7 @@ def _evidence(run: Run, judge: "Judge", answer: Answer, window: Window) -> Evide
     with judge.lock:
         attention = _attention(judge, seen.filterbank, seen.log_mel.shape)
         artefacts = _artefacts(run, judge, seen.fine_spectrum)
-    return Evidence(waveform, seen.log_mel, rebuilt, latent, attention, artefacts)
+    return WindowEvidence(waveform, seen.log_mel, rebuilt, latent, attention, artefacts)
 
 
 def window_samples(samples: Array, window: Window, config: AudioConfig) -> Array:
@@ -197,11 +188,11 @@ def _attention(judge: "Judge", filterbank: Array, shape: tuple[int, ...]) -> Arr
     encoder, config = judge.detector.models["transformer"], judge.config
     if not isinstance(encoder, ASTTransformerEncoder):
         return np.zeros((0, 0), np.float32)
-    found, _ = explain_clip(encoder, filterbank.astype(np.float32))
-    share = found.patches * found.patches.size
-    hertz = np.interp(found.patch_bins, np.arange(len(found.hertz)), found.hertz)
+    explanation, _ = explain_clip(encoder, filterbank.astype(np.float32))
+    share = explanation.patches * explanation.patches.size
+    hertz = np.interp(explanation.patch_bins, np.arange(len(explanation.hertz)), explanation.hertz)
     seconds = np.arange(shape[1]) * config.spectrogram.hop_length / config.audio.sample_rate
-    over_time = np.array([np.interp(seconds, found.patch_seconds, line) for line in share])
+    over_time = np.array([np.interp(seconds, explanation.patch_seconds, line) for line in share])
     centres = band_centres(shape[0], config.audio.sample_rate)
     return np.array([np.interp(centres, hertz, line) for line in over_time.T]).T
 
@@ -217,28 +208,3 @@ def _artefacts(run: Run, judge: "Judge", fine: Array) -> "ArtefactView | None":
     if reference.shape != (SIZE,):
         raise ArtifactError(run.artefact_reference, "damaged", run.remedy("explain"))
     return artefact_view(model, fine, np.asarray(reference), judge.config.audio.sample_rate)
-
-
-# The stress test
-
-
-def stress(run: Run, answer: Answer, window: Window, waveform: Array, kind: str) -> Stress:
-    """Ask the detectors about a window at every strength of a change, once per session."""
-    key = ("stress", run.name, answer.verdict.sha256, window.start, kind)
-    return session.kept(key, lambda: _stress(load(run), waveform, kind))
-
-
-def _stress(judge: "Judge", waveform: Array, kind: str) -> Stress:
-    from core.features.front_end import pictures
-    from dashboard.detect.changes import CHANGES, changed
-
-    config, rules = judge.config, judge.rule.models
-    waveforms = tuple(changed(kind, amount, waveform, config.audio.sample_rate) for amount in CHANGES[kind].amounts)
-    with judge.lock:
-        found = judge.detector.read([pictures(one, config) for one in (waveform, *waveforms)], label="")
-    scaled = {name: rules[name].calibrated([float(p) for p in found[name]]) for name in DETECTORS}
-    return Stress(
-        waveforms,
-        {name: values[0] for name, values in scaled.items()},
-        {name: tuple(values[1:]) for name, values in scaled.items()},
-    )

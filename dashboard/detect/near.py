@@ -1,4 +1,4 @@
-"""What a new sound is near to: training clips in the autoencoder's space, and its place on the map (SPEC X1)."""
+"""What a new sound is near to: training clips in the autoencoder's space, and its place on the map."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ K = 5
 EMBEDDING = "ae"
 
 
-class Place(NamedTuple):
+class MapPosition(NamedTuple):
     """A point on the map, and the clips that are on it."""
 
     x: float
@@ -51,22 +51,22 @@ def training_clips(run: Run, latent: Array) -> pd.DataFrame:
     ------
     ArtifactError : the run does not hold its clips' latents.
     """
-    every = clips_of(run)
-    directions = embeddings.directions(run, EMBEDDING, len(every))
-    rows, cosines = embeddings.nearest(directions, unit(latent), np.flatnonzero(every["split"] == "train"), K)
-    return every.loc[rows].assign(cosine=cosines.astype(float))
+    clips = clips_of(run)
+    directions = embeddings.directions(run, EMBEDDING, len(clips))
+    rows, cosines = embeddings.nearest(directions, unit(latent), np.flatnonzero(clips["split"] == "train"), K)
+    return clips.loc[rows].assign(cosine=cosines.astype(float))
 
 
-def on_map(run: Run, latent: Array) -> Place:
+def on_map(run: Run, latent: Array) -> MapPosition:
     """Return where a latent stands on the run's map: between its nearest clips there; none of them moves.
 
     Raises
     ------
     ArtifactError : the run has no map.
     """
-    every = clips_of(run)
-    found = read_map(run, len(every))
-    shown = embeddings.placed(every, found, EMBEDDING)
-    directions = embeddings.directions(run, EMBEDDING, len(every))
-    rows, cosines = embeddings.nearest(directions, unit(latent), np.asarray(found.rows), K)
-    return Place(*between(shown.loc[rows, ["x", "y"]].to_numpy(), cosines), shown)
+    clips = clips_of(run)
+    projection = read_map(run, len(clips))
+    shown = embeddings.placed(clips, projection, EMBEDDING)
+    directions = embeddings.directions(run, EMBEDDING, len(clips))
+    rows, cosines = embeddings.nearest(directions, unit(latent), np.asarray(projection.rows), K)
+    return MapPosition(*between(shown.loc[rows, ["x", "y"]].to_numpy(), cosines), shown)

@@ -1,4 +1,4 @@
-"""What one reader gave to Detect: kept in this reader's session alone, until forgotten or another comes (SPEC X3).
+"""What one reader gave to Detect: kept in this reader's session alone, until forgotten or another comes.
 
 Nothing of it is ever put into a cache that sessions share.
 """
@@ -31,8 +31,8 @@ class Given:
 
 def given() -> Given | None:
     """Return what this session is to judge."""
-    found = st.session_state.get(_GIVEN)
-    return found if isinstance(found, Given) else None
+    sound = st.session_state.get(_GIVEN)
+    return sound if isinstance(sound, Given) else None
 
 
 def give(name: str, content: bytes) -> None:
@@ -57,8 +57,8 @@ def take_clip(run: Run, path: str) -> None:
     ------
     ArtifactError : as `sound.original`.
     """
-    found = sound.original(run, path)
-    give(found.name, found.data)
+    clip = sound.original(run, path)
+    give(clip.name, clip.data)
 
 
 def forget() -> None:

@@ -1,4 +1,4 @@
-"""Detect's parts on the page: what was given, the verdict first, the song over time, what may be kept (SPEC X1)."""
+"""Detect's parts on the page: what was given, the verdict first, the song over time, what may be kept."""
 
 from pathlib import Path
 
@@ -53,15 +53,15 @@ def choose(run: Run) -> None:
 
 def _examples(run: Run) -> None:
     """Offer clips of the run: the selected one, and a test clip of each class."""
-    every = near.clips_of(run)
+    clips = near.clips_of(run)
     root = Path(run.read_description()[0]["root"])
-    found = {title: path for title, path in examples(every, selection.path()).items() if (root / path).is_file()}
-    if not found:
+    offered = {title: path for title, path in examples(clips, selection.path()).items() if (root / path).is_file()}
+    if not offered:
         st.caption("This run came without the sound of its clips: give it a sound of your own.")
         return
     st.caption("Clips of this run; test clips, which no detector had met, where nothing else is said.")
     with st.container(horizontal=True):
-        for title, path in found.items():
+        for title, path in offered.items():
             if st.button(title, key=f"detect-example-{title}", icon=":material/play_circle:"):
                 _take_clip(run, path)
 
@@ -73,14 +73,14 @@ def _take_clip(run: Run, path: str) -> None:
         components.show_error(error)
 
 
-def examples(every: pd.DataFrame, selected: str) -> dict[str, str]:
+def examples(clips: pd.DataFrame, selected: str) -> dict[str, str]:
     """Return the paths of example clips by what their buttons say."""
-    test = every[every["split"] == "test"]
-    own = {f"{palette.SIGNS[label]} {theme.NAMES[label]}": test[test["label"] == label] for label in theme.NAMES}
-    found = {title: str(part["path"].iloc[0]) for title, part in own.items() if len(part)}
-    if selected in set(every["path"]):
-        found["The selected clip"] = selected
-    return found
+    test = clips[clips["split"] == "test"]
+    classes = {f"{palette.SIGNS[label]} {theme.NAMES[label]}": test[test["label"] == label] for label in theme.NAMES}
+    paths = {title: str(part["path"].iloc[0]) for title, part in classes.items() if len(part)}
+    if selected in set(clips["path"]):
+        paths["The selected clip"] = selected
+    return paths
 
 
 def given(sound: Given) -> None:
@@ -97,9 +97,9 @@ def ask(run: Run, sound: Given) -> Answer | Refused:
     def say(share: float) -> None:
         place.progress(min(max(share, 0.0), 1.0), "Listening …" if share > 0.25 else "Decoding …")
 
-    found = models.answer(run, sound, say)
+    answer = models.answer(run, sound, say)
     place.empty()
-    return found
+    return answer
 
 
 def refused(error: AudioError) -> None:
@@ -112,13 +112,13 @@ def refused(error: AudioError) -> None:
 # The verdict
 
 
-def verdict(run: Run, found: Verdict) -> None:
+def verdict(run: Run, verdict: Verdict) -> None:
     """Show the verdict first, in words, and under it what it may not be used for."""
     with st.container(border=True):
-        st.header(f"{words.COLOURED[found.call]} {words.headline(found)}", anchor=False)
-        st.markdown(words.meaning(found))
-        st.caption(words.facts(found))
-        for warning in words.warnings(found):
+        st.header(f"{words.COLOURED[verdict.call]} {words.headline(verdict)}", anchor=False)
+        st.markdown(words.meaning(verdict))
+        st.caption(words.facts(verdict))
+        for warning in words.warnings(verdict):
             st.caption(f":material/warning: {warning[0].upper()}{warning[1:]}.")
         if runs.is_demo(run):
             st.caption("The models were trained on made-up clips: what they say about real music means nothing.")
@@ -126,31 +126,31 @@ def verdict(run: Run, found: Verdict) -> None:
     with left:
         st.markdown("**What every detector says**")
         st.table(
-            pd.DataFrame(words.detector_rows(found)), hide_index=True, border="horizontal",
+            pd.DataFrame(words.detector_rows(verdict)), hide_index=True, border="horizontal",
             alt="Each detector's calibrated probability of AI and what it says of the whole file",
         )  # fmt: skip
     with right:
         st.markdown("**What it may not be used for**")
-        for limit in found.limits:
+        for limit in verdict.limits:
             st.text(limit)
     with st.expander("How the call is made"):
-        st.text(found.rule)
+        st.text(verdict.rule)
         st.text(
-            f"Run {printable(found.run.name)}, evaluated {when(found.run.evaluated).strip('`')}, "
-            f"fingerprint {found.run.fingerprint}"
+            f"Run {printable(verdict.run.name)}, evaluated {when(verdict.run.evaluated).strip('`')}, "
+            f"fingerprint {verdict.run.fingerprint}"
         )
 
 
-def downloads(found: Verdict) -> None:
+def downloads(verdict: Verdict) -> None:
     """Offer the verdict as files; they are named after the sound's hash, not after the file."""
-    name = f"verdict-{found.sha256[:12]}"
+    name = f"verdict-{verdict.sha256[:12]}"
     with st.container(horizontal=True):
         st.download_button(
-            "JSON", lambda: export.as_json(found), f"{name}.json", "application/json", on_click="ignore",
+            "JSON", lambda: export.as_json(verdict), f"{name}.json", "application/json", on_click="ignore",
             icon=":material/download:", key="detect-json",
         )  # fmt: skip
         st.download_button(
-            "HTML", lambda: export.as_html(found), f"{name}.html", "text/html", on_click="ignore",
+            "HTML", lambda: export.as_html(verdict), f"{name}.html", "text/html", on_click="ignore",
             icon=":material/download:", key="detect-html",
         )  # fmt: skip
 
@@ -158,38 +158,39 @@ def downloads(found: Verdict) -> None:
 # Over time
 
 
-def song(found: Answer, config: Config) -> None:
+def song(answer: Answer, config: Config) -> None:
     """Show the player of the whole song."""
-    portrait = found.portrait
+    portrait = answer.portrait
     alt = f"Log-mel spectrogram of the whole file, {portrait.seconds:.0f} s"
     track = player.log_mel_track(
-        "Song", found.sound, portrait.log_mel, config, alt, seconds=portrait.seconds, outline=portrait.outline
+        "Song", answer.sound, portrait.log_mel, config, alt, seconds=portrait.seconds, outline=portrait.outline
     )
     player.player([track], key="detect-song")
 
 
-def timeline(found: Answer) -> Window:
+def timeline(answer: Answer) -> Window:
     """Show the detectors over time and return the window that is chosen there."""
-    windows = found.verdict.windows
+    windows = answer.verdict.windows
     places = list(range(len(windows)))
     if st.session_state.get(WINDOW) not in places:
-        st.session_state[WINDOW] = most_telling(found.verdict)
+        st.session_state[WINDOW] = most_telling(answer.verdict)
 
     def choose() -> None:
         points = st.session_state["detect-timeline"].selection.points
         chosen = [point.get("customdata") for point in points]
-        chosen = [one[0] if isinstance(one, (list, tuple)) else one for one in chosen]
+        chosen = [place[0] if isinstance(place, (list, tuple)) else place for place in chosen]
         if chosen and chosen[0] in places:
             st.session_state[WINDOW] = int(chosen[0])
 
     st.plotly_chart(
-        figures.timeline(found.verdict, found.calls, *found.band, st.session_state[WINDOW]),
+        figures.timeline(answer.verdict, answer.calls, *answer.band, st.session_state[WINDOW]),
         config=theme.CHART_CONFIG, key="detect-timeline", on_select=choose, selection_mode="points",
-        alt=words.timeline_alt(found.verdict),
+        alt=words.timeline_alt(answer.verdict),
     )  # fmt: skip
     st.caption(
-        f"Above: the {DETECTORS[found.verdict.detector]} detector, which decides; between the dotted lines it makes no "
-        "call. Below: all six; blue is human (●), red AI (◆), ? uncertain. Gaps do not count. Marked: the window below."
+        f"Above: the {DETECTORS[answer.verdict.detector]} detector, which decides; between the dotted lines it makes "
+        "no call. Below: all six; blue is human (●), red AI (◆), ? uncertain. Gaps do not count. Marked: the window "
+        "below."
     )
     if len(places) > 1:
         st.select_slider(
@@ -198,7 +199,7 @@ def timeline(found: Answer) -> Window:
     return windows[int(st.session_state[WINDOW])]
 
 
-def most_telling(found: Verdict) -> int:
+def most_telling(verdict: Verdict) -> int:
     """Return the window in which the deciding detector is furthest from one half; the first where none counts."""
-    apart = [abs(window.calibrated[found.detector] - 0.5) if window.counts else 0 for window in found.windows]
+    apart = [abs(window.calibrated[verdict.detector] - 0.5) if window.counts else 0 for window in verdict.windows]
     return max(range(len(apart)), key=apart.__getitem__)

@@ -1,4 +1,4 @@
-"""One window of a sound as the models heard it: to hear, to see, and what it is near to (SPEC X1)."""
+"""One window of a sound as the models heard it: to hear, to see, and what it is near to."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -17,8 +17,7 @@ from dashboard.clip import evidence as clip_evidence
 from dashboard.clip import figures as clip_figures
 from dashboard.detect import figures, models, words
 from dashboard.detect import near as detect_near
-from dashboard.detect.changes import CHANGES
-from dashboard.detect.models import Answer, Evidence
+from dashboard.detect.models import Answer, WindowEvidence
 from dashboard.drawing import player, theme
 from dashboard.drawing.pictures import overlay_png
 from dashboard.reading import sound
@@ -27,41 +26,42 @@ from dashboard.reading.clips import read_row
 PLAYED = 3  # neighbours beside the window
 
 
-def show(run: Run, answer: Answer, window: Window) -> Evidence:
+def show(run: Run, answer: Answer, window: Window) -> WindowEvidence:
     """Show a window: its sound beside its nearest training clips, attention, reconstruction and fine lines."""
     config = run.read_description()[1]
     with st.spinner("Looking into the models …"):
-        found = models.evidence(run, answer, window)
+        evidence = models.evidence(run, answer, window)
     st.header(f"The window {words.span(window)}", anchor=False)
     if window.note:
         st.caption("It is silent, so it does not count." if window.note == "silent" else f"{window.note.capitalize()}.")
-    near = _near(run, found)
-    player.player([_own(found, config), *_neighbour_tracks(run, near, config)], key="detect-window")
+    near = _near(run, evidence)
+    player.player([_window_track(evidence, config), *_neighbour_tracks(run, near, config)], key="detect-window")
     _table(near)
     st.markdown("**What the autoencoder keeps of it**")
-    clip_evidence.beside(found.log_mel, found.rebuilt, config)
-    _artefacts(found)
-    _place(run, found)
-    return found
+    clip_evidence.beside(evidence.log_mel, evidence.rebuilt, config)
+    _artefacts(evidence)
+    _place(run, evidence)
+    return evidence
 
 
-def _own(found: Evidence, config: Config) -> player.Track:
-    overlay = overlay_png(np.maximum(found.attention - 1, 0)) if found.attention.size else b""
-    heard = sound.wav(found.waveform, config.audio.sample_rate, "", "As the models heard it: mono, at their rate.")
-    return _track("This window", heard, found.log_mel, config, overlay)
+def _window_track(evidence: WindowEvidence, config: Config) -> player.Track:
+    overlay = overlay_png(np.maximum(evidence.attention - 1, 0)) if evidence.attention.size else b""
+    heard = sound.wav(evidence.waveform, config.audio.sample_rate, "", "As the models heard it: mono, at their rate.")
+    return track("This window", heard, evidence.log_mel, config, overlay)
 
 
-def _track(name: str, heard: sound.Sound, log_mel: Array, config: Config, overlay: bytes = b"") -> player.Track:
+def track(name: str, heard: sound.Sound, log_mel: Array, config: Config, overlay: bytes = b"") -> player.Track:
+    """Return a sound with its log-mel spectrogram, (n_mels, frames) in dB."""
     return player.log_mel_track(name, heard, log_mel, config, f"Log-mel spectrogram, {name}", overlay=overlay)
 
 
 # Neighbours
 
 
-def _near(run: Run, found: Evidence) -> pd.DataFrame | None:
+def _near(run: Run, evidence: WindowEvidence) -> pd.DataFrame | None:
     """Return the nearest training clips; None where the run does not hold what it takes."""
     try:
-        return detect_near.training_clips(run, found.latent)
+        return detect_near.training_clips(run, evidence.latent)
     except DetectorError:
         return None
 
@@ -75,7 +75,7 @@ def _neighbour_tracks(run: Run, near: pd.DataFrame | None, config: Config) -> Se
             heard = sound.original(run, clip["path"])
         except DetectorError:  # the run came without its clips
             continue
-        tracks.append(_track(f"Nearest {place} {palette.SIGNS[clip['label']]}", heard, picture, config))
+        tracks.append(track(f"Nearest {place} {palette.SIGNS[clip['label']]}", heard, picture, config))
     return tracks
 
 
@@ -100,8 +100,8 @@ def _table(near: pd.DataFrame | None) -> None:
 # Behind the detectors
 
 
-def _artefacts(found: Evidence) -> None:
-    view = found.artefacts
+def _artefacts(evidence: WindowEvidence) -> None:
+    view = evidence.artefacts
     st.markdown("**What the fine spectrum hears in it**")
     if view is None:
         st.caption("This run holds no mean human clip to compare with.")
@@ -118,10 +118,10 @@ def _artefacts(found: Evidence) -> None:
     )
 
 
-def _place(run: Run, found: Evidence) -> None:
+def _place(run: Run, evidence: WindowEvidence) -> None:
     st.markdown("**Its place on the map**")
     try:
-        place = detect_near.on_map(run, found.latent)
+        place = detect_near.on_map(run, evidence.latent)
     except DetectorError:
         st.caption("This run came without a map.")
         return
@@ -133,51 +133,3 @@ def _place(run: Run, found: Evidence) -> None:
         f"Between its {detect_near.K} nearest clips on the map; no clip moves for it. Distances on a t-SNE map "
         "mean little beyond the nearest."
     )
-
-
-# The stress test
-
-
-@st.fragment
-def stress(run: Run, answer: Answer, window: Window, found: Evidence) -> None:
-    """Let the reader change the window's sound and see how the detectors' answers move."""
-    config = run.read_description()[1]
-    st.header("Stress test", anchor=False)
-    st.caption("Change the sound of this window as a listener's player, app or phone might: do the answers hold?")
-    kind = st.segmented_control(
-        "Change", list(CHANGES), format_func=lambda kind: CHANGES[kind].title, key="detect-change"
-    )
-    if kind is None:
-        return
-    change = CHANGES[kind]
-    with st.spinner("Changing and listening again …"):
-        moved = models.stress(run, answer, window, found.waveform, kind)
-    both = {name: [moved.original[name], *values] for name, values in moved.changed.items()}
-    apart = {name: max(abs(value - values[0]) for value in values) for name, values in both.items()}
-    most = max(apart, key=apart.__getitem__)
-    said = f"{figures.SHORT[most]} moves most, by {100 * apart[most]:.0f} points"
-    st.markdown(f"**Probability of AI, calibrated, by {change.title} in {change.unit}** · {said}")
-    st.plotly_chart(
-        figures.stress(change.amounts, f"{change.title}, {change.unit}", both), config=theme.CHART_CONFIG,
-        key="detect-stress", alt=f"Each detector's probability at {len(change.amounts)} strengths: {said}",
-    )  # fmt: skip
-    amount = st.select_slider("Strength to hear", change.amounts, key=f"detect-amount-{kind}")
-    place = change.amounts.index(amount)
-    rows = [
-        {"Detector": figures.SHORT[name], "Original": words.share(values[0]),
-         f"{amount:g} {change.unit}": words.share(values[place + 1])}
-        for name, values in both.items()
-    ]  # fmt: skip
-    st.table(pd.DataFrame(rows), hide_index=True, border="horizontal", alt="Each detector before and after the change")
-    rate = config.audio.sample_rate
-    tracks = [
-        _heard("Original", found.waveform, rate, config),
-        _heard(f"{amount:g} {change.unit}", moved.waveforms[place], rate, config),
-    ]
-    player.player(tracks, key="detect-stress-player")
-
-
-def _heard(name: str, waveform: Array, rate: int, config: Config) -> player.Track:
-    from core.features.filterbanks import log_mel  # late: loads signal libraries
-
-    return _track(name, sound.wav(waveform, rate, ""), log_mel(waveform, config.audio, config.spectrogram), config)

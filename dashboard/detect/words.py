@@ -80,10 +80,10 @@ def detector_rows(verdict: Verdict) -> list[dict[str, str]]:
     return [
         {
             "Detector": DETECTORS[name] + (" (decides)" if name == verdict.detector else ""),
-            "Probability of AI": "–" if found.call == "out_of_scope" else share(found.probability),
-            "Says": marked(found.call),
+            "Probability of AI": "–" if answer.call == "out_of_scope" else share(answer.probability),
+            "Says": marked(answer.call),
         }
-        for name, found in verdict.by_detector.items()
+        for name, answer in verdict.by_detector.items()
     ]
 
 

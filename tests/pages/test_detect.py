@@ -29,7 +29,6 @@ from core.data.places import Place
 from core.features.front_end import pictures
 from core.verdict.answer import Verdict
 from core.verdict.judge import BATCH, Judge, judge_sound
-from dashboard.detect import changes as detect_changes
 from dashboard.detect import export as detect_export
 from dashboard.detect import figures as detect_figures
 from dashboard.detect import models as detect_models
@@ -37,6 +36,7 @@ from dashboard.detect import near
 from dashboard.detect import view as detect_view
 from dashboard.detect import words as detect_words
 from dashboard.detect.session import Given
+from dashboard.detect.stress import CHANGES
 from dashboard.reading.embeddings import nearest
 from dashboard.reading.sound import Sound
 from tests.support import hostile_audio, reading
@@ -127,7 +127,7 @@ def test_a_change_of_sound_moves_the_answers_from_where_they_were(run: Run, song
     start = next(key[3] for key in kept if key[0] == "stress")
     window = next(one for one in verdict_in(app).windows if one.start == start)
     assert dict(moved.original) == dict(window.calibrated)
-    amounts = detect_changes.CHANGES["low_pass"].amounts
+    amounts = CHANGES["low_pass"].amounts
     assert all(len(values) == len(amounts) == 7 for values in moved.changed.values())
     assert any(values[-1] != moved.original[name] for name, values in moved.changed.items())
 

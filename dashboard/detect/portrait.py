@@ -1,4 +1,4 @@
-"""A whole song as one picture and one sound, however long it is, in memory that does not grow with its length."""
+"""A whole song as one picture, however long it is, in memory that does not grow with its length."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ class Portrait:
     seconds: float
 
 
-def portrait(samples: Array, config: Config) -> Portrait:
+def portrait_of(samples: Array, config: Config) -> Portrait:
     """Draw the log-mel spectrogram and the outline of a song, (samples,) at the models' rate.
 
     A column stands for a hop of the models' own log-mel, or for more where there would be too many; then it is the mean
