@@ -1,4 +1,8 @@
-"""From a file to a verdict: the one function that page, command and tests call (SPEC X2)."""
+"""From a file to a verdict: the one function that page, command and tests call.
+
+A file is read window by window (`steps`); windows of several files go through the models eight at a time (`batches`);
+`Judge` sums up what they say of each file when its end has come by.
+"""
 
 import threading
 from collections import deque
@@ -36,6 +40,9 @@ SILENT = "silent"
 Progress = Callable[[float], object]  # takes the share that is done, in [0, 1]
 
 
+# Files become steps, a window each, and the steps of several files batches
+
+
 class Answered(NamedTuple):
     """What was found about a window; nothing about a silent one."""
 
@@ -69,6 +76,50 @@ class Step(NamedTuple):
     hearing: Hearing
     start: int | None  # samples; None: the file has ended
     seen: Future[Pictures] | None
+
+
+def steps(paths: Iterable[str | Path], config: Config, hop_seconds: float, pool: Executor) -> Iterator[Step]:
+    """Yield the windows of file after file, then each file's end. A file that cannot be read ends with its error."""
+    for path in paths:
+        hearing = Hearing(path)
+        try:
+            with open_audio(path, config.audio) as source:
+                hearing.digest = storage.sha256(source.path)
+                hearing.song = song = Song(source, config.audio, hop_seconds)
+                for start, waveform in song.windows():
+                    silent = is_silent(waveform, config.audio)
+                    yield Step(hearing, start, None if silent else pool.submit(pictures, waveform, config))
+        except Exception as error:  # whatever a file can do concerns this file alone
+            hearing.error = error
+        yield Step(hearing, None, None)
+
+
+def batches(stream: Iterable[Step]) -> Iterator[list[Step]]:
+    """Yield steps in order, BATCH windows at a time; as many again are on their way in other threads meanwhile."""
+    ahead: deque[Step] = deque()
+    waiting = 0
+    for step in stream:
+        ahead.append(step)
+        waiting += step.seen is not None
+        while waiting >= 2 * BATCH or len(ahead) >= MOST_AHEAD:
+            yield (taken := _taken(ahead))
+            waiting -= sum(done.seen is not None for done in taken)
+    while ahead:
+        yield _taken(ahead)
+
+
+def _taken(ahead: deque[Step]) -> list[Step]:
+    """Take the steps up to the window after a full batch."""
+    taken: list[Step] = []
+    windows = 0
+    while ahead and (windows < BATCH or ahead[0].seen is None):
+        step = ahead.popleft()
+        windows += step.seen is not None
+        taken.append(step)
+    return taken
+
+
+# Batches become verdicts
 
 
 class Judge:
@@ -109,10 +160,10 @@ class Judge:
         AudioError : as `open_audio`, and what decoding shows: `silence`, `non_finite`, `peak`, `undecodable`,
             `too_short`, `too_long`.
         """
-        ((_, found),) = self.judge_all([path], config, progress)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        ((_, outcome),) = self.judge_all([path], config, progress)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def judge_all(
         self, paths: Iterable[str | Path], config: DetectConfig | None = None, progress: Progress | None = None
@@ -141,34 +192,34 @@ class Judge:
             for step in windows:
                 step.hearing.error = error
             return
-        scopes = iter([measure(self.scope, grain_of(one.fine_spectrum)) for one in seen])
+        scopes = iter([measure(self.scope, grain_of(pictured.fine_spectrum)) for pictured in seen])
         for step in windows:
-            found = (next(rows), next(scopes)) if step.seen else ({}, None)
-            step.hearing.answers.append(Answered(step.start or 0, *found))
+            answer = (next(rows), next(scopes)) if step.seen else ({}, None)
+            step.hearing.answers.append(Answered(step.start or 0, *answer))
 
     def _probabilities(self, seen: Sequence[Pictures]) -> list[dict[str, float]]:
         """Return each detector's probability of AI for each of at most BATCH windows."""
         filled = [*seen, *[seen[-1]] * (BATCH - len(seen))]
         with self.lock:
-            found = self.detector.read(filled, label="")
-        return [{name: float(values[row]) for name, values in found.items()} for row in range(len(seen))]
+            by_detector = self.detector.read(filled, label="")
+        return [{name: float(values[row]) for name, values in by_detector.items()} for row in range(len(seen))]
 
     def _outcome(self, hearing: Hearing, rule: Rule) -> Verdict | Exception:
         """Return the verdict on a file that was heard to its end, or why there is none."""
         if hearing.error or hearing.song is None:
             return hearing.error or RuntimeError("it was not heard")
-        if not any(one.scope for one in hearing.answers):
+        if not any(answer.scope for answer in hearing.answers):
             return silence(hearing.song.source, self.config.audio, "Check that it is the file you meant")
         return self._verdict(hearing.path, hearing.digest, hearing.song, hearing.answers, rule)
 
     def _verdict(self, path: str | Path, digest: str, song: Song, answers: Sequence[Answered], rule: Rule) -> Verdict:
-        audible = [one for one in answers if one.scope]
-        found = [one.scope for one in audible if one.scope]
-        scope = judged_scope(found, rule.max_outside)
-        votes = voting([bool(one.reason) for one in found], rule.max_outside)
-        voters = [one for one, votes_too in zip(audible, votes, strict=True) if votes_too or scope.reason]
+        audible = [answer for answer in answers if answer.scope]
+        scopes = [answer.scope for answer in audible if answer.scope]
+        scope = judged_scope(scopes, rule.max_outside)
+        votes = voting([bool(result.reason) for result in scopes], rule.max_outside)
+        voters = [answer for answer, votes_too in zip(audible, votes, strict=True) if votes_too or scope.reason]
         by_detector = {
-            name: _detector_answer(rule, name, [one.probabilities[name] for one in voters], bool(scope.reason))
+            name: _detector_answer(rule, name, [answer.probabilities[name] for answer in voters], bool(scope.reason))
             for name in DETECTORS
         }
         windows = self._windows(song, answers)
@@ -198,16 +249,16 @@ class Judge:
     def _windows(self, song: Song, answers: Sequence[Answered]) -> tuple[Window, ...]:
         audio = self.config.audio
         calibrated = {
-            name: rule.calibrated([one.probabilities[name] for one in answers if one.scope])
+            name: rule.calibrated([answer.probabilities[name] for answer in answers if answer.scope])
             for name, rule in self.rule.models.items()
         }
         place, windows = 0, []
-        for one in answers:
-            start, end = one.start / audio.sample_rate, (one.start + audio.samples) / audio.sample_rate
-            scaled = {name: values[place] for name, values in calibrated.items()} if one.scope else {}
-            place += bool(one.scope)
-            note = one.scope.reason if one.scope else SILENT
-            windows.append(Window(start, min(end, song.seconds), one.probabilities, scaled, note))
+        for answer in answers:
+            start, end = answer.start / audio.sample_rate, (answer.start + audio.samples) / audio.sample_rate
+            scaled = {name: values[place] for name, values in calibrated.items()} if answer.scope else {}
+            place += bool(answer.scope)
+            note = answer.scope.reason if answer.scope else SILENT
+            windows.append(Window(start, min(end, song.seconds), answer.probabilities, scaled, note))
         return tuple(windows)
 
 
@@ -225,9 +276,9 @@ def _with(rule: Rule, config: DetectConfig, longest: float) -> Rule:
 
 
 def _detector_answer(rule: Rule, name: str, probabilities: Sequence[float], outside: bool) -> DetectorAnswer:
-    own = rule.models[name]
-    probability = own.song(probabilities)
-    return DetectorAnswer(probability, "out_of_scope" if outside else own.call(probability))
+    song_rule = rule.models[name]
+    probability = song_rule.song(probabilities)
+    return DetectorAnswer(probability, "out_of_scope" if outside else song_rule.call(probability))
 
 
 def _covered(windows: Sequence[Window]) -> float:
@@ -237,35 +288,6 @@ def _covered(windows: Sequence[Window]) -> float:
         covered += window.end - max(window.start, reached)
         reached = window.end
     return covered
-
-
-# Answers that are never exceptions
-
-
-def answers(paths: Iterable[str | Path], judge: Judge) -> Iterator[dict[str, Any]]:
-    """Yield each file's `answer`, in order; never raise."""
-    for path, found in judge.judge_all(paths):
-        yield found.to_dict() if isinstance(found, Verdict) else _refusal(path, found)
-
-
-def answer(path: str | Path, judge: Judge) -> dict[str, Any]:
-    """Return a file's verdict as plain values, or `{"file", "error": {"code", "problem", "remedy"}}`; never raise."""
-    return next(answers([path], judge))
-
-
-def _refusal(path: str | Path, error: Exception) -> dict[str, Any]:
-    if isinstance(error, AudioError):
-        return failure(path, error.code, error.problem, error.remedy)
-    if isinstance(error, DetectorError):
-        return failure(path, "refused", error.problem, error.remedy)
-    if isinstance(error, MemoryError):
-        return failure(path, "memory", "needs more memory than there is", "Close other programs and try again")
-    return failure(path, "unexpected", f"cannot be judged ({type(error).__name__}: {error})", "Report this file")
-
-
-def failure(path: str | Path, code: str, problem: str, remedy: str) -> dict[str, Any]:
-    """Return the answer to a file that got no verdict."""
-    return {"file": str(path), "error": {"code": code, "problem": problem, "remedy": remedy}}
 
 
 def judge_sound(sound: Decoded, name: str, judge: Judge, progress: Progress | None = None) -> Verdict:
@@ -295,42 +317,30 @@ def judge_sound(sound: Decoded, name: str, judge: Judge, progress: Progress | No
     )
 
 
-def steps(paths: Iterable[str | Path], config: Config, hop_seconds: float, pool: Executor) -> Iterator[Step]:
-    """Yield the windows of file after file, then each file's end. A file that cannot be read ends with its error."""
-    for path in paths:
-        hearing = Hearing(path)
-        try:
-            with open_audio(path, config.audio) as source:
-                hearing.digest = storage.sha256(source.path)
-                hearing.song = song = Song(source, config.audio, hop_seconds)
-                for start, waveform in song.windows():
-                    silent = is_silent(waveform, config.audio)
-                    yield Step(hearing, start, None if silent else pool.submit(pictures, waveform, config))
-        except Exception as error:  # whatever a file can do concerns this file alone
-            hearing.error = error
-        yield Step(hearing, None, None)
+# Answers that are never exceptions
 
 
-def batches(stream: Iterable[Step]) -> Iterator[list[Step]]:
-    """Yield steps in order, BATCH windows at a time; as many again are on their way in other threads meanwhile."""
-    ahead: deque[Step] = deque()
-    waiting = 0
-    for step in stream:
-        ahead.append(step)
-        waiting += step.seen is not None
-        while waiting >= 2 * BATCH or len(ahead) >= MOST_AHEAD:
-            yield (taken := _taken(ahead))
-            waiting -= sum(one.seen is not None for one in taken)
-    while ahead:
-        yield _taken(ahead)
+def answers(paths: Iterable[str | Path], judge: Judge) -> Iterator[dict[str, Any]]:
+    """Yield each file's `answer`, in order; never raise."""
+    for path, outcome in judge.judge_all(paths):
+        yield outcome.to_dict() if isinstance(outcome, Verdict) else _refusal(path, outcome)
 
 
-def _taken(ahead: deque[Step]) -> list[Step]:
-    """Take the steps up to the window after a full batch."""
-    taken: list[Step] = []
-    windows = 0
-    while ahead and (windows < BATCH or ahead[0].seen is None):
-        step = ahead.popleft()
-        windows += step.seen is not None
-        taken.append(step)
-    return taken
+def answer(path: str | Path, judge: Judge) -> dict[str, Any]:
+    """Return a file's verdict as plain values, or `{"file", "error": {"code", "problem", "remedy"}}`; never raise."""
+    return next(answers([path], judge))
+
+
+def _refusal(path: str | Path, error: Exception) -> dict[str, Any]:
+    if isinstance(error, AudioError):
+        return failure(path, error.code, error.problem, error.remedy)
+    if isinstance(error, DetectorError):
+        return failure(path, "refused", error.problem, error.remedy)
+    if isinstance(error, MemoryError):
+        return failure(path, "memory", "needs more memory than there is", "Close other programs and try again")
+    return failure(path, "unexpected", f"cannot be judged ({type(error).__name__}: {error})", "Report this file")
+
+
+def failure(path: str | Path, code: str, problem: str, remedy: str) -> dict[str, Any]:
+    """Return the answer to a file that got no verdict."""
+    return {"file": str(path), "error": {"code": code, "problem": problem, "remedy": remedy}}
