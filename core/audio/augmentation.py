@@ -12,7 +12,7 @@ import numpy as np
 
 from core.audio import transforms
 from core.audio.source import Waveform
-from core.audio.transforms import Band
+from core.audio.transforms import EqualiserBand
 
 Change = Callable[[Waveform, int, np.random.Generator], Waveform]
 
@@ -69,9 +69,9 @@ def _equaliser(waveform: Waveform, sample_rate: int, rng: np.random.Generator) -
     hertz = [math.exp(rng.uniform(math.log(below), math.log(above))) for below, above in itertools.pairwise(thirds)]
     decibels = rng.uniform(-EQUALISER_DB, EQUALISER_DB, 3)
     bands = (
-        Band("low shelf", hertz[0], decibels[0]),
-        Band("peak", hertz[1], decibels[1], rng.uniform(0.5, 2.0)),
-        Band("high shelf", hertz[2], decibels[2]),
+        EqualiserBand("low shelf", hertz[0], decibels[0]),
+        EqualiserBand("peak", hertz[1], decibels[1], rng.uniform(0.5, 2.0)),
+        EqualiserBand("high shelf", hertz[2], decibels[2]),
     )
     return transforms.equalise(waveform, sample_rate, bands)
 

@@ -1,4 +1,4 @@
-"""What sound goes through on its way to a listener: named, graded changes that leave a clip's label true (SPEC Q6).
+"""What sound goes through on its way to a listener: named, graded changes that leave a clip's label true.
 
 Every function takes a mono float32 waveform (samples,), nominally in [-1, 1], and its sample rate in Hz, and returns a
 new float32 waveform of the same length: what became longer is cut at its end, what became shorter is repeated from its
@@ -111,7 +111,7 @@ def trim(waveform: Waveform, sample_rate: int, seconds: float) -> Waveform:
     return _fit(waveform[start:], len(waveform))
 
 
-class Band(NamedTuple):
+class EqualiserBand(NamedTuple):
     """One band of an equaliser."""
 
     shape: Literal["low shelf", "peak", "high shelf"]
@@ -120,7 +120,7 @@ class Band(NamedTuple):
     q: float = 0.707
 
 
-def equalise(waveform: Waveform, sample_rate: int, bands: Sequence[Band]) -> Waveform:
+def equalise(waveform: Waveform, sample_rate: int, bands: Sequence[EqualiserBand]) -> Waveform:
     """Raise or lower bands, one second-order section each (Bristow-Johnson, Audio EQ Cookbook)."""
     sections = np.array([_section(band, sample_rate) for band in bands])
     return _fit(scipy.signal.sosfilt(sections, waveform), len(waveform))
@@ -211,7 +211,7 @@ def _vocoder_window(sample_rate: int) -> int:
     return int(2 ** round(math.log2(sample_rate * _VOCODER_SECONDS)))
 
 
-def _section(band: Band, sample_rate: int) -> npt.NDArray[np.float64]:
+def _section(band: EqualiserBand, sample_rate: int) -> npt.NDArray[np.float64]:
     """Return b0, b1, b2, 1, a1, a2 of a band."""
     amplitude, angle = 10 ** (band.decibels / 40), 2 * math.pi * band.hertz / sample_rate
     cosine, alpha = math.cos(angle), math.sin(angle) / (2 * band.q)

@@ -1,4 +1,4 @@
-"""The demo's data set: two folders of clips made by code, without any download (SPEC D10).
+"""The demo's data set: two folders of clips made by code, without any download.
 
 Human clips are synthesised performances; AI clips are other performances that went through one of two decoders. Rates,
 lengths, levels, peaks, offsets, silences, channels and instruments come from the same draws for both, so a decoder's
@@ -30,7 +30,7 @@ STAMP = "demo.json"
 
 
 @dataclass(frozen=True)
-class Song:
+class PlannedSong:
     """One song of the plan: who plays it, which decoder it goes through (none: human), and its own random stream."""
 
     name: str  # <source>_NNN, the group that its clips share
@@ -71,21 +71,21 @@ def make(folder: Path, songs_per_class: int, clips_per_song: int, seed: int) -> 
     return partial.replace(folder)
 
 
-def plan(songs_per_class: int) -> list[Song]:
+def plan(songs_per_class: int) -> list[PlannedSong]:
     """Deal the songs of both classes out to palettes and decoders, in equal parts."""
     human = [_human_song(number) for number in range(songs_per_class)]
     return human + [_ai_song(number) for number in range(songs_per_class)]
 
 
-def _human_song(number: int) -> Song:
+def _human_song(number: int) -> PlannedSong:
     palette = PALETTES[number % len(PALETTES)]
-    return Song(f"{palette.name}_{number // len(PALETTES) + 1:03d}", palette, None, (0, number))
+    return PlannedSong(f"{palette.name}_{number // len(PALETTES) + 1:03d}", palette, None, (0, number))
 
 
-def _ai_song(number: int) -> Song:
+def _ai_song(number: int) -> PlannedSong:
     decoder = list(DECODERS)[number % len(DECODERS)]
     palette = PALETTES[number // len(DECODERS) % len(PALETTES)]  # every decoder hears every palette
-    return Song(f"{decoder}_{number // len(DECODERS) + 1:03d}", palette, decoder, (1, number))
+    return PlannedSong(f"{decoder}_{number // len(DECODERS) + 1:03d}", palette, decoder, (1, number))
 
 
 def _recipe(songs_per_class: int, clips_per_song: int, seed: int) -> dict[str, object]:
@@ -94,7 +94,7 @@ def _recipe(songs_per_class: int, clips_per_song: int, seed: int) -> dict[str, o
     return {"songs_per_class": songs_per_class, "clips_per_song": clips_per_song, "seed": seed, "code": code}
 
 
-def _is_made(folder: Path, songs: list[Song], clips_per_song: int, recipe: dict[str, object]) -> bool:
+def _is_made(folder: Path, songs: list[PlannedSong], clips_per_song: int, recipe: dict[str, object]) -> bool:
     stamp = folder / STAMP
     if not stamp.exists() or storage.read_json(stamp, f"Delete {folder} and run the same command again") != recipe:
         return False
@@ -106,7 +106,7 @@ def _check_replaceable(folder: Path) -> None:
         raise DataError(folder, "holds files that are not demo clips", "Name an empty or new folder for the demo clips")
 
 
-def _write_song(root: Path, song: Song, clips: int, seed: int) -> None:
+def _write_song(root: Path, song: PlannedSong, clips: int, seed: int) -> None:
     """Play, decode where it is the AI's, master and cut one song."""
     (root / song.folder).mkdir(parents=True, exist_ok=True)
     playing, decoding, mastering = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=song.stream)).spawn(3)

@@ -1,4 +1,4 @@
-"""Two decoders that leave the traces neural audio decoders leave, for the demo's "AI" clips (SPEC D10).
+"""Two decoders that leave the traces neural audio decoders leave, for the demo's "AI" clips.
 
 Both take finished music apart and put it together again, imperfectly. Neither changes what is played: the trace is all
 that separates its output from its input.

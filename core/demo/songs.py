@@ -1,4 +1,4 @@
-"""Synthesised performances for the demo: songs nobody owns, different for every seed (SPEC D10).
+"""Synthesised performances for the demo: songs nobody owns, different for every seed.
 
 Two palettes of instruments play melody, chords, bass and drums in drawn keys, tempi and rooms. Nothing here knows about
 the two classes: both draw their songs from this one distribution.
@@ -38,10 +38,10 @@ def additive(frequency: float, samples: int, rng: np.random.Generator) -> Signal
     strength = harmonics ** -rng.uniform(0.9, 2.0) * rng.uniform(0.3, 1.0, harmonics.size)
     spectrum = np.zeros(TABLE // 2 + 1, complex)
     spectrum[harmonics] = strength * np.exp(2j * np.pi * rng.random(harmonics.size))
-    table = np.fft.irfft(spectrum, TABLE)
+    period = np.fft.irfft(spectrum, TABLE)
     time = np.arange(samples) / RATE
     phase = frequency * time + rng.uniform(0, 0.06) * np.sin(2 * np.pi * rng.uniform(4, 6.5) * time)
-    tone = table[(phase * TABLE).astype(np.int64) % TABLE] / np.abs(table).max()
+    tone = period[(phase * TABLE).astype(np.int64) % TABLE] / np.abs(period).max()
     note: Signal = tone * decay(samples, rng.uniform(0.3, 1.2), attack=rng.uniform(0.01, 0.06))
     return note
 

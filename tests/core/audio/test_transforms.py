@@ -9,7 +9,7 @@ import pytest
 
 from core.audio import transforms
 from core.audio.clips import read_clip
-from core.audio.transforms import TRANSFORMS, Band, Transform, Waveform
+from core.audio.transforms import TRANSFORMS, EqualiserBand, Transform, Waveform
 from core.config import AudioConfig
 
 RATE = 16_000
@@ -281,18 +281,18 @@ def test_an_equaliser_moves_its_own_band_and_no_other(
 ) -> None:
     for hertz, change in ((inside, decibels), (half, decibels / 2), (outside, 0)):
         if hertz:
-            changed = transforms.equalise(tone(hertz), RATE, [Band(shape, 500, decibels)])
+            changed = transforms.equalise(tone(hertz), RATE, [EqualiserBand(shape, 500, decibels)])
             assert strength(changed, hertz) - strength(tone(hertz), hertz) == pytest.approx(change, abs=0.3)
 
 
 @pytest.mark.parametrize(("q", "half"), [(0.707, 966), (2.0, 640)])
 def test_the_quality_of_a_band_says_where_half_its_gain_is_left(q: float, half: int) -> None:
-    changed = transforms.equalise(tone(half), RATE, [Band("peak", 500, 6, q)])
+    changed = transforms.equalise(tone(half), RATE, [EqualiserBand("peak", 500, 6, q)])
     assert strength(changed, half) - strength(tone(half), half) == pytest.approx(3, abs=0.15)
 
 
 def test_the_bands_of_an_equaliser_add_up() -> None:
-    changed = transforms.equalise(tone(500), RATE, [Band("peak", 500, 4), Band("peak", 500, -1)])
+    changed = transforms.equalise(tone(500), RATE, [EqualiserBand("peak", 500, 4), EqualiserBand("peak", 500, -1)])
     assert strength(changed, 500) - strength(tone(500), 500) == pytest.approx(3, abs=0.1)
 
 

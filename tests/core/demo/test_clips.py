@@ -1,4 +1,4 @@
-"""The demo's clips: reproducible, whole, and told apart by nothing but the decoder's trace (SPEC D10)."""
+"""The demo's clips: reproducible, whole, and told apart by nothing but the decoder's trace."""
 
 from collections.abc import Iterator
 from itertools import pairwise
