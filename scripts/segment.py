@@ -52,8 +52,8 @@ def find_songs(source: Path, out: Path) -> list[Path]:
     if source.resolve() == out.resolve():
         raise DataError(out, "the songs and their clips would share one folder", "Name another folder for the clips")
     wanted = OTHER_SUFFIXES.union(SUFFIXES)
-    found = (path for path in source.rglob("*") if path.suffix.lower() in wanted and not path.name.startswith("."))
-    songs = sorted(path for path in found if not path.is_dir() and out.resolve() not in path.resolve().parents)
+    candidates = (path for path in source.rglob("*") if path.suffix.lower() in wanted and not path.name.startswith("."))
+    songs = sorted(path for path in candidates if not path.is_dir() and out.resolve() not in path.resolve().parents)
     if not songs:
         raise DataError(source, "it holds no audio file", f"Put {ACCEPTED} files into it")
     return songs

@@ -1,7 +1,7 @@
 """Open an audio file through one gate and decode it in blocks of fixed length.
 
 The gate: a regular file, its size, its first bytes, its header, then each block before it is used. Memory never follows
-a number that a header declares, and nothing falls back to another decoder (SPEC R2).
+a number that a header declares, and nothing falls back to another decoder.
 """
 
 import math
@@ -105,8 +105,8 @@ class Source:
 
     def warnings(self) -> tuple[str, ...]:
         """Return the header's warnings and what decoding added."""
-        found = self.header.warnings
-        return (*found, "truncated") if self.truncated and "truncated" not in found else found
+        declared = self.header.warnings
+        return (*declared, "truncated") if self.truncated and "truncated" not in declared else declared
 
     def check_end(self) -> None:
         """Find out whether the last frame can be decoded, for a reader that stopped before it.

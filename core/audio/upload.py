@@ -1,4 +1,4 @@
-"""Judge an upload within bounds: a child process decodes it, its bytes lie in a private file only meanwhile (SPEC R2).
+"""Judge an upload within bounds: a child process decodes it, its bytes lie in a private file only meanwhile.
 
 The child is given no name, no model and no network, at most 512 MB of memory, and 10 seconds for each minute that the
 file declares. What it leaves is the sound as the models hear it, mono float32 at their rate, as a WAV file: read again,
@@ -108,8 +108,8 @@ def decoded(
     if len(content) > MAX_BYTES:
         raise AudioError(name, "too_large", f"is larger than {MAX_BYTES / 2**20:g} MB", "Cut it into shorter files")
     _sweep()
-    own = f"{_PREFIX}{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=own, ignore_cleanup_errors=True) as folder:  # mode 700
+    prefix = f"{_PREFIX}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:  # mode 700
         private = _Folder(Path(folder))
         _write_private(private.upload, content)
         _decode(private, name, config, progress, bounds or Bounds(), child)
@@ -236,19 +236,19 @@ def _size(path: Path) -> int:
 
 def _check(status: int, private: _Folder, name: str) -> None:
     """Raise what the child found wrong, or that it died."""
-    found = _read(private.outcome)
-    if "code" in found:
-        raise AudioError(name, str(found["code"]), str(found["problem"]), str(found["remedy"]))
-    if status or not found:
+    outcome = _read(private.outcome)
+    if "code" in outcome:
+        raise AudioError(name, str(outcome["code"]), str(outcome["problem"]), str(outcome["remedy"]))
+    if status or not outcome:
         raise AudioError(name, "crashed", "made its decoder end early: it is damaged, or made to do harm", _SHORTER)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 # The child's side
@@ -260,13 +260,13 @@ def _child(folder: str) -> int:
     config = AudioConfig(**order["config"])
     _bound(order["memory"], config)
     try:
-        found = _written(private, config)
+        outcome = _written(private, config)
     except AudioError as error:
-        found = {"code": error.code, "problem": error.problem, "remedy": error.remedy}
+        outcome = {"code": error.code, "problem": error.problem, "remedy": error.remedy}
     except MemoryError:
         problem = f"needs more than {order['memory'] / 2**20:.0f} MB of memory to decode"
-        found = {"code": "memory", "problem": problem, "remedy": _SHORTER}
-    private.outcome.write_text(json.dumps(found), encoding="utf-8")
+        outcome = {"code": "memory", "problem": problem, "remedy": _SHORTER}
+    private.outcome.write_text(json.dumps(outcome), encoding="utf-8")
     return 0
 
 

@@ -1,6 +1,6 @@
 """Turn a clip into the two pictures of sound the models read: librosa's log-mel and the Kaldi filterbank of AST.
 
-Pure functions, one path for training and for serving (SPEC D3, T2). Both equal their reference implementations, only
+Pure functions, one path for training and for serving. Both equal their reference implementations, only
 faster: a few frames at a time, so that a block's spectra stay near the processor, in float64 as in the references, with
 mel filters that skip their zeros (all but 2,020 of the log-mel's 131,200 weights). Nothing that is written to is shared
 between calls, and the FFT and the filters release Python's lock: threads may extract side by side.

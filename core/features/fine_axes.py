@@ -1,4 +1,4 @@
-"""Where each number of the fine spectrum lies: its lines, its bands, its statistics (SPEC V1).
+"""Where each number of the fine spectrum lies: its lines, its bands, its statistics.
 
 Without the signal libraries, so that pages can label what they show.
 """

@@ -1,6 +1,6 @@
 """What a decoder leaves in sound that 128 mel bands blur: narrow lines, and the grain of the time-frequency plane.
 
-Two descriptions of a clip, side by side in one vector (SPEC V):
+Two descriptions of a clip, side by side in one vector:
 
 *Lines.* The log spectrum at 8192 points, each frame less its own running mean over frequency, clipped, averaged over
 time. Music moves and averages out; lines that stand still at a decoder's strides stay. The idea is that of fakeprints
@@ -56,13 +56,13 @@ def grain(waveform: Array, n_fft: int, hop_length: int, trend: int) -> Array:
     """Measure the texture of the clip's spectrogram at one resolution, (statistics, BANDS)."""
     spectra = _spectra(waveform, n_fft, hop_length)  # (frames, bins)
     level = _decibels(spectra)
-    found = [
+    statistics = [
         _band_means(np.abs(np.diff(level, axis=1, append=level[:, -1:])), n_fft),
         _band_means(np.abs(np.diff(level, axis=0)), n_fft),
         _band_means(_phase_steadiness(spectra), n_fft),
         *_band_quantiles(_residual(level, trend), n_fft),
     ]
-    return np.asarray(found, dtype=np.float32)
+    return np.asarray(statistics, dtype=np.float32)
 
 
 def _spectra(waveform: Array, n_fft: int, hop_length: int) -> NDArray[np.complex64]:

@@ -1,4 +1,4 @@
-"""Turn a mel-spectrogram back into sound, so that one can hear what it holds and what it lost (SPEC A3, U3).
+"""Turn a mel-spectrogram back into sound, so that one can hear what it holds and what it lost.
 
 A mel-spectrogram keeps neither phase nor what happens inside a band, so the result is never the recording: beside a
 reconstruction made audible this way belongs the recording's own mel-spectrogram, made audible the same way.

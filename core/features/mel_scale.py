@@ -1,4 +1,4 @@
-"""Slaney's mel scale, as librosa's mel bands use it: linear up to 1 kHz, logarithmic above (SPEC D3).
+"""Slaney's mel scale, as librosa's mel bands use it: linear up to 1 kHz, logarithmic above.
 
 Only what an axis needs, without the signal libraries behind it: pages open before those could be loaded.
 """

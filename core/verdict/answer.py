@@ -1,4 +1,4 @@
-"""What a verdict is: plain frozen values that need no model to be read, shown or stored (SPEC X2)."""
+"""What a verdict is: plain frozen values that need no model to be read, shown or stored."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

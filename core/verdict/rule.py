@@ -1,4 +1,4 @@
-"""How a song's windows become one call, read from a run's results; and the sentences that say so (SPEC X1, X2)."""
+"""How a song's windows become one call, read from a run's results; and the sentences that say so."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,11 +64,11 @@ def read_rule(run: Run, results: Results) -> Rule:
     ArtifactError : the results were made before there was one, or are damaged.
     """
     try:
-        found = results["verdict"]
-        models = {name: _song_rule(found["models"][name]) for name in DETECTORS}
-        wrong, hop, outside = (float(found[name]) for name in ("max_error", "hop_seconds", "max_outside"))
+        stored = results["verdict"]
+        models = {name: _song_rule(stored["models"][name]) for name in DETECTORS}
+        wrong, hop, outside = (float(stored[name]) for name in ("max_error", "hop_seconds", "max_outside"))
         accused = float(results["threshold_rule"]["max_fpr"])
-        rule = Rule(str(found["detector"]), wrong, accused, hop, outside, models)
+        rule = Rule(str(stored["detector"]), wrong, accused, hop, outside, models)
         models[rule.detector]
     except (KeyError, TypeError, ValueError) as error:
         problem = "made by another version: it holds no rule for whole songs"
@@ -76,16 +76,16 @@ def read_rule(run: Run, results: Results) -> Rule:
     return rule
 
 
-def _song_rule(found: Mapping[str, Any]) -> SongRule:
-    test = found["test"]
+def _song_rule(stored: Mapping[str, Any]) -> SongRule:
+    test = stored["test"]
     return SongRule(
-        float(found["temperature"]),
-        Band(float(found["low"]), float(found["high"])),
-        int(found["val_songs"]),
+        float(stored["temperature"]),
+        Band(float(stored["low"]), float(stored["high"])),
+        int(stored["val_songs"]),
         int(test["n"]),
         int(test["n"] - test["inside"]),
         int(test["errors"]),
-        int(found["unheard"]["human"]["n"]) if found["unheard"] else 0,
+        int(stored["unheard"]["human"]["n"]) if stored["unheard"] else 0,
     )
 
 
@@ -99,13 +99,13 @@ def read_scope(run: Run) -> Scope:
     return Scope(**values)
 
 
-def judged_scope(found: Sequence[ScopeResult], max_outside: float) -> ScopeAnswer:
+def judged_scope(windows: Sequence[ScopeResult], max_outside: float) -> ScopeAnswer:
     """Sum up the audible windows: the file is out of scope where more than a share of them is."""
-    reasons = [one.reason for one in found if one.reason]
-    outside = len(reasons) / len(found)
+    reasons = [window.reason for window in windows if window.reason]
+    outside = len(reasons) / len(windows)
     usual = max(sorted(set(reasons)), key=reasons.count, default="")
-    noise, unlike = (float(np.median(values)) for values in zip(*found, strict=True))
-    judged = any(voting([bool(one.reason) for one in found], max_outside))
+    noise, unlike = (float(np.median(values)) for values in zip(*windows, strict=True))
+    judged = any(voting([bool(window.reason) for window in windows], max_outside))
     return ScopeAnswer(noise, unlike, outside, len(reasons), "" if judged else usual)
 
 
@@ -122,22 +122,22 @@ def rule_sentence(
 def _rule_sentences(
     rule: Rule, seconds: float, windows: int, silent: int, scope: ScopeAnswer, silence_dbfs: float
 ) -> Iterator[str]:
-    own, name = rule.models[rule.detector], DETECTORS[rule.detector]
+    best, name = rule.models[rule.detector], DETECTORS[rule.detector]
     heard = windows - silent - (0 if scope.reason else scope.windows)
     yield (
         f"The {name} detector decides, the best on validation: its probability is the mean over {heard} "
         f"{'window' if heard == 1 else 'windows'} of {seconds:g} s, one every {rule.hop_seconds:g} s, of "
-        f"the log-odds of AI, divided by a temperature of {own.temperature:.2f}."
+        f"the log-odds of AI, divided by a temperature of {best.temperature:.2f}."
     )
-    yield _limits_of(own.band)
+    yield _limits_of(best.band)
     unheard = (
-        f", and raised for AI until at most {rule.max_accused:.0%} of {own.unheard_songs} songs from human sources "
+        f", and raised for AI until at most {rule.max_accused:.0%} of {best.unheard_songs} songs from human sources "
         "held out in turn reach it"
     )
     yield (
-        f"These limits were chosen on {own.val_songs} validation songs in scope, so that at most {rule.max_error:.0%} "
-        f"of those called human and of those called AI are called wrongly{unheard if own.unheard_songs else ''}; of "
-        f"{own.test_songs} test songs, {own.test_decided} were called human or AI, {own.test_wrong} of them wrongly."
+        f"These limits were chosen on {best.val_songs} validation songs in scope, so that at most {rule.max_error:.0%} "
+        f"of those called human and of those called AI are called wrongly{unheard if best.unheard_songs else ''}; of "
+        f"{best.test_songs} test songs, {best.test_decided} were called human or AI, {best.test_wrong} of them wrongly."
     )
     yield (
         f"Windows quieter than {silence_dbfs:g} dBFS do not count ({silent} of {windows} here), nor those unlike the "
@@ -170,9 +170,9 @@ def _trained_on(results: Results) -> str:
     cells = [cell for cell in results["data"]["counts"] if cell["split"] == "train"]
     parts = []
     for label, title in (("human", "human music"), ("ai", "AI music")):
-        own = [cell for cell in cells if cell["label"] == label]
-        names = ", ".join(printable(name) for name in sorted({cell["source"] for cell in own}))
-        parts.append(f"{sum(cell['songs'] for cell in own)} songs of {title} ({names})")
+        counts = [cell for cell in cells if cell["label"] == label]
+        names = ", ".join(printable(name) for name in sorted({cell["source"] for cell in counts}))
+        parts.append(f"{sum(cell['songs'] for cell in counts)} songs of {title} ({names})")
     return f"The models were trained on {parts[0]} and {parts[1]}; they know nothing of other music and generators."
 
 
@@ -189,10 +189,10 @@ def _no_proof(results: Results) -> str:
 
 def _unseen(results: Results) -> Iterator[str]:
     """Say how it does on sources that were held out in turn: on whole songs, or else on clips."""
-    name, found = results["verdict"]["detector"], results["leave_out"]
+    name, leave_out = results["verdict"]["detector"], results["leave_out"]
     songs = results["verdict"]["models"][name]["unheard"]
-    own, unit = (songs, "songs") if songs else (found and found["models"][name], "clips")
-    if not own or not (ai := own["ai"]):
+    unheard, unit = (songs, "songs") if songs else (leave_out and leave_out["models"][name], "clips")
+    if not unheard or not (ai := unheard["ai"]):
         yield "How often it catches generators that it never heard was not measured."
         return
     wrong = f", and {songs['ai_called_human']['error']:.0%} human" if songs else ""
@@ -201,7 +201,7 @@ def _unseen(results: Results) -> Iterator[str]:
         f"Of {ai['n']} {unit} from {ai['sources']} generators held out in turn, which its models had never heard, it "
         f"calls {1 - ai['error']:.0%} AI (interval {1 - high:.0%} to {1 - low:.0%}){wrong}."
     )
-    if human := own["human"]:
+    if human := unheard["human"]:
         low, high = human["interval"]
         yield (
             f"Of {human['n']} {unit} from {human['sources']} human sources it had never heard, it calls "

@@ -39,9 +39,9 @@ def choose_run(name: str | None = None) -> Run:
         return open_run(name)
     evaluated = [run for run in list_runs() if run.results_file.exists()]
     evaluated.sort(key=lambda run: run.results_file.stat().st_mtime, reverse=True)
-    own = [run for run in evaluated if not run.shipped]
+    users = [run for run in evaluated if not run.shipped]
     shipped = [run for run in (*evaluated, Run(PRETRAINED)) if run.shipped]
-    ranked = [*(run for run in own if not _is_demo(run)), *shipped, *own]
+    ranked = [*(run for run in users if not _is_demo(run)), *shipped, *users]
     if not ranked:
         remedy = "Run `python -m scripts.pipeline run --human DIR --ai DIR --run NAME`"
         raise ArtifactError("artifacts", "there is no evaluated run", remedy)

@@ -1,4 +1,4 @@
-"""Whether a clip is the kind of sound the models were trained on: music, not silence, noise or a test tone (SPEC X1).
+"""Whether a clip is the kind of sound the models were trained on: music, not silence, noise or a test tone.
 
 Two questions, both answered in the grain of the fine spectrum and set by the run's own clips:
 
@@ -67,11 +67,11 @@ def fit_scope(train: NDArray[np.float32], val: NDArray[np.float32], sample_rate:
     directions = turned[:kept].T / np.maximum(spread[:kept], 1e-9) * np.sqrt(len(train))
     white, *coloured = (noise_grain(colour, sample_rate) for colour in COLOURS)
     bare = Scope(mean, scale, directions, standard @ directions, (white - mean) / scale, 1.0, 1.0)
-    found = [measure(bare, one) for one in known]
-    music = float(np.quantile([one.noise for one in found], 1 - KEPT))
+    distances = [measure(bare, clip) for clip in known]
+    music = float(np.quantile([distance.noise for distance in distances], 1 - KEPT))
     return bare._replace(
-        least_noise=float(np.sqrt(music * max(measure(bare, one).noise for one in coloured))),
-        most_unlike=float(np.quantile([one.unlike for one in found], KEPT)),
+        least_noise=float(np.sqrt(music * max(measure(bare, noise).noise for noise in coloured))),
+        most_unlike=float(np.quantile([distance.unlike for distance in distances], KEPT)),
     )
 
 

@@ -129,11 +129,11 @@ def find(paths: Iterable[str]) -> list[Path]:
     ------
     DataError : a folder holds no sound, or a glob fits nothing.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for text in paths:
         for path in _expanded(text):
-            found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - resolve() would follow links
-    return list(found.values())
+            files.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - resolve() would follow links
+    return list(files.values())
 
 
 def _expanded(text: str) -> list[Path]:

@@ -62,12 +62,12 @@ def bundles(files: Iterable[Path]) -> Iterator[Bundle]:
     bundle: list[Path] = []
     weight = 0
     for path in files:
-        own = _bytes(path)
-        if bundle and (len(bundle) == BUNDLE_FILES or weight + own > BUNDLE_BYTES):
+        size = _bytes(path)
+        if bundle and (len(bundle) == BUNDLE_FILES or weight + size > BUNDLE_BYTES):
             yield tuple(bundle)
             bundle, weight = [], 0
         bundle.append(path)
-        weight += own
+        weight += size
     if bundle:
         yield tuple(bundle)
 
@@ -99,10 +99,10 @@ class _Crew:
         """Wait for the answers that are next, and take them from the queue."""
         bundle, future = waiting[0]
         try:
-            found: Iterable[Answer] = future.result()
+            answers: Iterable[Answer] = future.result()
         except BrokenProcessPool:
-            found = map(self._ask_alone, bundle)
-        for answer in found:
+            answers = map(self._ask_alone, bundle)
+        for answer in answers:
             if "run" in answer.get("error", {}):
                 raise ArtifactError(*answer["error"]["run"])
             yield answer
@@ -119,8 +119,8 @@ class _Crew:
     def _ask_alone(self, path: Path) -> Answer:
         self.alone = self.alone or self._pool(1)
         try:
-            (found,) = self.alone.submit(_answer, (path,)).result()
-            return found
+            (answer,) = self.alone.submit(_answer, (path,)).result()
+            return answer
         except BrokenProcessPool:
             self.alone = None
             problem = "ended the process that read it"
