@@ -41,7 +41,7 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
             hovertemplate="%{text}: %{y:.1%}<extra></extra>",
         ), row=1, col=1,
     )  # fmt: skip
-    edges = _edges(verdict.windows)
+    edges = column_edges(verdict.windows)
     figure.add_trace(_rows(verdict, calls, edges, named), row=2, col=1)
     figure.add_hrect(low, min(high, 1.0), fillcolor=palette.NEUTRAL, opacity=0.22, line_width=0, row=1, col=1)
     for limit in sorted({low, min(high, 1.0)} - {0.0, 1.0}):
@@ -66,7 +66,7 @@ def timeline(verdict: Verdict, calls: Calls, low: float, high: float, chosen: in
     )
 
 
-def _edges(windows: Sequence[Window]) -> list[float]:
+def column_edges(windows: Sequence[Window]) -> list[float]:
     """Return where the windows' columns begin and end: half way to their neighbours, for windows overlap."""
     if len(windows) == 1:
         return [windows[0].start, windows[0].end]

@@ -86,11 +86,12 @@ def check(run: Run) -> None:
 
 def load(run: Run) -> "Judge":
     """Return a run's models, loaded once for all sessions; who looks into them holds their `lock`."""
-    return _load(str(run.folder), run.results_file.stat().st_mtime_ns)
+    return judge_of(str(run.folder), run.results_file.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the models, once …")
-def _load(folder: str, changed: int) -> "Judge":
+def judge_of(folder: str, changed: int) -> "Judge":
+    """Return the models of a run's folder, as its results were made at a time in nanoseconds."""
     # Threads of torch that wait for one another sleep: spinning, they took twice the time and more beside other work.
     # It is read when torch is loaded; the commands have it from scripts/environment.py.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -90,10 +90,10 @@ class _Crew:
     def submit(self, bundle: Bundle) -> Future[list[Answer]]:
         """Put a bundle into the queue."""
         try:
-            return self.pool.submit(_answer, bundle)
+            return self.pool.submit(answer_bundle, bundle)
         except BrokenProcessPool:
             self.pool = self._pool(self.jobs)
-            return self.pool.submit(_answer, bundle)
+            return self.pool.submit(answer_bundle, bundle)
 
     def take(self, waiting: deque[tuple[Bundle, Future[list[Answer]]]]) -> Iterator[Answer]:
         """Wait for the answers that are next, and take them from the queue."""
@@ -119,7 +119,7 @@ class _Crew:
     def _ask_alone(self, path: Path) -> Answer:
         self.alone = self.alone or self._pool(1)
         try:
-            (answer,) = self.alone.submit(_answer, (path,)).result()
+            (answer,) = self.alone.submit(answer_bundle, (path,)).result()
             return answer
         except BrokenProcessPool:
             self.alone = None
@@ -128,10 +128,10 @@ class _Crew:
 
     def _pool(self, jobs: int) -> ProcessPoolExecutor:
         context = get_context("spawn")  # threads and forks do not mix
-        return ProcessPoolExecutor(jobs, context, _begin, (self.run.folder,))
+        return ProcessPoolExecutor(jobs, context, load_models, (self.run.folder,))
 
 
-def _begin(folder: Path) -> None:
+def load_models(folder: Path) -> None:
     """Load the models once per process. Ctrl-C is the parent's to handle; a parent that was killed is followed."""
     global _judge
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -152,7 +152,8 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _answer(bundle: Bundle) -> list[Answer]:
+def answer_bundle(bundle: Bundle) -> list[Answer]:
+    """Answer files in a process that has loaded the models, or say why it could not load them."""
     if isinstance(_judge, DetectorError):  # as plain values: errors of several arguments do not travel
         return [{"error": {"run": (_judge.path, _judge.problem, _judge.remedy)}}]
     return list(answers(bundle, _judge))

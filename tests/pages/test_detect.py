@@ -334,7 +334,7 @@ def test_the_timeline_shows_the_band_and_says_which_windows_do_not_count(verdict
 
 def test_columns_of_overlapping_windows_meet_half_way(verdict: Verdict) -> None:
     windows = [replace(verdict.windows[0], start=start, end=start + 5) for start in (0.0, 2.5, 3.5)]
-    assert detect_figures._edges(windows) == [1.25, 3.75, 5.5, 6.5]
+    assert detect_figures.column_edges(windows) == [1.25, 3.75, 5.5, 6.5]
 
 
 def test_a_single_window_fills_its_own_time(verdict: Verdict) -> None:
@@ -365,4 +365,4 @@ def test_the_most_telling_window_is_the_surest(verdict: Verdict) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def _no_models_left_over() -> Iterator[None]:
     yield
-    detect_models._load.clear()
+    detect_models.judge_of.clear()

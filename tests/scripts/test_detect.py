@@ -296,8 +296,8 @@ def test_answers_of_other_models_are_not_taken_over(tmp_path: Path) -> None:
 
 def test_a_file_that_ends_its_process_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no more files are under way than the processes need, so ten thousand take the memory of ten."""
-    monkeypatch.setattr(engine, "_begin", scan_workers.begin)
-    monkeypatch.setattr(engine, "_answer", scan_workers.crash_or_echo)
+    monkeypatch.setattr(engine, "load_models", scan_workers.begin)
+    monkeypatch.setattr(engine, "answer_bundle", scan_workers.crash_or_echo)
     monkeypatch.setattr(engine, "BUNDLE_FILES", 3)
     names = ["crash.wav" if number == 4 else f"{number}.wav" for number in range(12)]
     drawn: deque[str] = deque()
@@ -312,8 +312,8 @@ def test_a_file_that_ends_its_process_costs_only_itself(tmp_path: Path, monkeypa
 def test_models_that_cannot_be_loaded_end_the_scan_with_their_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_begin", scan_workers.begin)
-    monkeypatch.setattr(engine, "_answer", scan_workers.refuse)
+    monkeypatch.setattr(engine, "load_models", scan_workers.begin)
+    monkeypatch.setattr(engine, "answer_bundle", scan_workers.refuse)
     with pytest.raises(errors.ArtifactError, match="cnn_best.pth: damaged"):
         list(engine.in_processes([Path("a.wav")], Run(tmp_path), jobs=1))
 

@@ -65,7 +65,7 @@ def test_what_is_drawn_depends_neither_on_a_label_nor_on_the_sound() -> None:
     assert states[0] == states[1] == states[2]
 
 
-def recorded(monkeypatch: pytest.MonkeyPatch, count: int) -> list[list[tuple[str, float]]]:
+def recorded(monkeypatch: pytest.MonkeyPatch, count: int, amplitude: float = 0.1) -> list[list[tuple[str, float]]]:
     """Return what each of many draws asked of `core.audio.transforms`, without doing it."""
     calls: list[tuple[str, float]] = []
 
@@ -78,12 +78,12 @@ def recorded(monkeypatch: pytest.MonkeyPatch, count: int) -> list[list[tuple[str
 
     for name in ("speed", "tempo", "equalise", "noise", "gain", "resample", "low_pass", "mp3", "ogg"):
         monkeypatch.setattr(transforms, name, stand_in(name))
-    rng, sound, found = np.random.default_rng(2), chord(), []
+    rng, sound, draws = np.random.default_rng(2), chord(amplitude), []
     for _ in range(count):
         calls.clear()
         augment_waveform(sound, RATE, rng)
-        found.append([*calls])
-    return found
+        draws.append([*calls])
+    return draws
 
 
 def test_every_step_comes_as_often_as_its_probability_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,11 +133,11 @@ def test_the_history_is_in_the_order_of_a_recording_and_its_way(monkeypatch: pyt
         assert order == sorted(set(order))
 
 
-def test_gain_rarely_clips() -> None:
-    rng = np.random.default_rng(3)
-    sound = chord() / np.abs(chord()).max()  # already at full scale
-    clipped = [np.mean(np.abs(augmentation._gain(sound, RATE, rng)) >= 1) > 1e-4 for _ in range(1000)]
-    assert 0.002 < np.mean(clipped) < 0.05
+def test_gain_rarely_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    full_scale = 0.1 / float(np.abs(chord(0.1)).max())
+    drawn = recorded(monkeypatch, 3000, full_scale)
+    decibels = np.array([amount for calls in drawn for name, amount in calls if name == "gain"])
+    assert 0.002 < np.mean(decibels > 1e-3) < 0.05
 
 
 def test_the_equaliser_tilts_the_ends_and_bends_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
