@@ -76,8 +76,8 @@ def songs(demo_place: Place, finished: Run) -> list[bytes]:
 
 def judge_upload(content: bytes, name: str, judge: Judge) -> Verdict:
     """Return what the page should say of an upload."""
-    with decoded(content, name, AUDIO) as found:
-        return judge_sound(found, name, judge)
+    with decoded(content, name, AUDIO) as sound:
+        return judge_sound(sound, name, judge)
 
 
 def opened() -> AppTest:
@@ -92,9 +92,9 @@ def given(content: bytes, name: str = "song.wav", app: AppTest | None = None) ->
 
 
 def verdict_in(app: AppTest) -> Verdict:
-    (found,) = [value for key, value in app.session_state[KEPT].items() if key[0] == "answer"]
-    assert isinstance(found, detect_models.Answer)
-    return found.verdict
+    (answer,) = [value for key, value in app.session_state[KEPT].items() if key[0] == "answer"]
+    assert isinstance(answer, detect_models.Answer)
+    return answer.verdict
 
 
 # The verdict
@@ -125,7 +125,7 @@ def test_a_change_of_sound_moves_the_answers_from_where_they_were(run: Run, song
     kept = app.session_state[KEPT]
     (moved,) = [value for key, value in kept.items() if key[0] == "stress"]
     start = next(key[3] for key in kept if key[0] == "stress")
-    window = next(one for one in verdict_in(app).windows if one.start == start)
+    window = next(candidate for candidate in verdict_in(app).windows if candidate.start == start)
     assert dict(moved.original) == dict(window.calibrated)
     amounts = CHANGES["low_pass"].amounts
     assert all(len(values) == len(amounts) == 7 for values in moved.changed.values())
@@ -198,13 +198,13 @@ def test_a_hostile_name_is_shown_letter_by_letter_and_short(run: Run) -> None:
 @pytest.fixture(scope="module")
 def uploads(demo_place: Place, finished: Run) -> dict[str, bytes]:
     """Return two seconds of another song for each reader, by name."""
-    found = {}
+    files = {}
     for number, clip in enumerate(finished.read_clips()[:READERS]):
         file = io.BytesIO()
         waveform = read_clip(demo_place.root / clip.path, AUDIO).waveform[: 2 * AUDIO.sample_rate]
         sf.write(file, waveform, AUDIO.sample_rate, format="WAV", subtype="PCM_16")
-        found[f"reader-{number}.wav"] = file.getvalue()
-    return found
+        files[f"reader-{number}.wav"] = file.getvalue()
+    return files
 
 
 def test_twenty_readers_at_once_see_their_own_file_alone_and_leave_nothing(
@@ -216,8 +216,8 @@ def test_twenty_readers_at_once_see_their_own_file_alone_and_leave_nothing(
         given(content, name, apps[name])
     for name, app in apps.items():  # once more, when everybody's file is there
         assert not app.run().exception
-        found = verdict_in(app)
-        assert (found.file, found.sha256) == (name, hashlib.sha256(uploads[name]).hexdigest())
+        seen = verdict_in(app)
+        assert (seen.file, seen.sha256) == (name, hashlib.sha256(uploads[name]).hexdigest())
         assert set(re.findall(r"reader-\d+\.wav", words(app))) == {name}
     assert len({verdict_in(app).windows[0].probabilities["cnn"] for app in apps.values()}) == READERS
     assert not list(tmp_path.glob("upload*"))  # torch, too, may put something into this folder
@@ -225,7 +225,7 @@ def test_twenty_readers_at_once_see_their_own_file_alone_and_leave_nothing(
     del app
     gc.collect()
     kinds = {Given, detect_models.Answer, Sound}
-    assert not [one for one in gc.get_objects() if type(one) in kinds]
+    assert not [thing for thing in gc.get_objects() if type(thing) in kinds]
 
 
 def test_twenty_threads_judge_their_own_upload_as_one_does(
@@ -235,8 +235,10 @@ def test_twenty_threads_judge_their_own_upload_as_one_does(
     with ThreadPoolExecutor(READERS) as pool:
         together = list(pool.map(lambda name: judge_upload(uploads[name], name, judge), uploads))
     assert together[::7] == [judge_upload(content, name, judge) for name, content in list(uploads.items())[::7]]
-    assert [one.file for one in together] == list(uploads)
-    assert [one.sha256 for one in together] == [hashlib.sha256(content).hexdigest() for content in uploads.values()]
+    assert [verdict.file for verdict in together] == list(uploads)
+    assert [verdict.sha256 for verdict in together] == [
+        hashlib.sha256(content).hexdigest() for content in uploads.values()
+    ]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -271,8 +273,10 @@ def test_opening_the_page_loads_no_models(run: Run) -> None:
         "app.run(); app.switch_page('../pages/detect.py').run(); assert not app.exception;"
         "print([name for name in ('torch', 'transformers', 'librosa', 'sklearn', 'scipy') if name in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code, str(APP)], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert found.stdout.strip().splitlines()[-1] == "[]"
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(APP)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert process.stdout.strip().splitlines()[-1] == "[]"
 
 
 def test_a_run_without_a_rule_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,11 +309,11 @@ def test_the_html_holds_names_as_text_and_the_json_everything(verdict: Verdict) 
 
 @pytest.mark.parametrize("call", ["human", "ai", "uncertain", "out_of_scope"])
 def test_every_call_has_words_and_a_mark_beside_its_colour(call: str, verdict: Verdict) -> None:
-    found = replace(verdict, call=call)  # type: ignore[arg-type]
+    called = replace(verdict, call=call)  # type: ignore[arg-type]
     others = {detect_words.headline(replace(verdict, call=other)) for other in detect_words.NAMES if other != call}
-    assert detect_words.headline(found) not in others
-    assert detect_words.marked(found.call)[0] in "●◆?–"
-    assert ("No call is made" in detect_words.meaning(found)) == (call == "out_of_scope")
+    assert detect_words.headline(called) not in others
+    assert detect_words.marked(called.call)[0] in "●◆?–"
+    assert ("No call is made" in detect_words.meaning(called)) == (call == "out_of_scope")
 
 
 def test_no_probability_reads_as_certainty() -> None:
@@ -320,16 +324,16 @@ def test_no_probability_reads_as_certainty() -> None:
 
 def test_the_timeline_shows_the_band_and_says_which_windows_do_not_count(verdict: Verdict, judge: Judge) -> None:
     silent = replace(verdict.windows[1], probabilities={}, calibrated={}, note="silent")
-    found = replace(verdict, windows=(verdict.windows[0], silent, *verdict.windows[2:]))
-    calls = {name: tuple("ai" if one.calibrated else None for one in found.windows) for name in found.by_detector}
-    figure = detect_figures.timeline(found, calls, 0.2, 0.7, 0)  # type: ignore[arg-type]
+    shown = replace(verdict, windows=(verdict.windows[0], silent, *verdict.windows[2:]))
+    calls = {name: tuple("ai" if window.calibrated else None for window in shown.windows) for name in shown.by_detector}
+    figure = detect_figures.timeline(shown, calls, 0.2, 0.7, 0)  # type: ignore[arg-type]
     bands = [shape for shape in figure.layout.shapes if shape.y0 == 0.2 and shape.y1 == 0.7]
     assert bands
     line, rows = figure.data
     assert line.y[1] is None
-    assert line.y[0] == found.windows[0].calibrated[found.detector]
+    assert line.y[0] == shown.windows[0].calibrated[shown.detector]
     assert [row[1] for row in rows.z] == [None] * 6
-    assert "2 of 3 windows count" in detect_words.timeline_alt(found)
+    assert "2 of 3 windows count" in detect_words.timeline_alt(shown)
 
 
 def test_columns_of_overlapping_windows_meet_half_way(verdict: Verdict) -> None:

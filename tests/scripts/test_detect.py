@@ -123,11 +123,11 @@ def test_the_json_is_the_same_every_time_and_in_a_file(
     assert run_detect(clips, "--json", tmp_path / "out.json") == detect.ANSWERED
     assert (tmp_path / "out.json").read_text(encoding="utf-8") == first
     answers = json.loads(first)
-    assert [Path(one["file"]).name for one in answers] == ["0.wav", "2.wav", "1.wav", "3.wav"]
-    for one in answers:
-        assert set(one["by_detector"]) == set(one["windows"][0]["probabilities"]) == set(DETECTORS)
-        assert one["run"]["name"] == "finished"
-        assert one["limits"]
+    assert [Path(answer["file"]).name for answer in answers] == ["0.wav", "2.wav", "1.wav", "3.wav"]
+    for answer in answers:
+        assert set(answer["by_detector"]) == set(answer["windows"][0]["probabilities"]) == set(DETECTORS)
+        assert answer["run"]["name"] == "finished"
+        assert answer["limits"]
 
 
 def test_no_cell_of_the_csv_is_calculated(
@@ -147,8 +147,8 @@ def test_no_cell_of_the_csv_is_calculated(
 def test_a_file_out_of_scope_shows_no_probability() -> None:
     scope = {"reason": "it is as random as noise"}
     facts = {"probability": 0.97, "seconds": 5.0, "windows": [{}, {}, {}], "warnings": [], "scope": scope}
-    found = detect.row(Path("a.wav"), {**facts, "call": "out_of_scope", "counted": 0})
-    assert found == ("– out of scope", "", "5.0", "a.wav: it is as random as noise")
+    row = detect.row(Path("a.wav"), {**facts, "call": "out_of_scope", "counted": 0})
+    assert row == ("– out of scope", "", "5.0", "a.wav: it is as random as noise")
 
 
 def test_a_row_says_how_many_windows_were_left_out() -> None:
@@ -170,9 +170,9 @@ def test_long_files_travel_alone_and_short_ones_together(tmp_path: Path) -> None
     for path, size in zip(paths, sizes, strict=True):
         path.touch()
         os.truncate(path, size)
-    found = list(engine.bundles([*paths, tmp_path / "missing.wav"]))
-    assert [len(bundle) for bundle in found] == [8, 8, 4, 1, 3]
-    assert [path for bundle in found for path in bundle][:-1] == paths
+    bundles = list(engine.bundles([*paths, tmp_path / "missing.wav"]))
+    assert [len(bundle) for bundle in bundles] == [8, 8, 4, 1, 3]
+    assert [path for bundle in bundles for path in bundle][:-1] == paths
 
 
 def test_json_and_csv_are_not_mixed_on_one_output(capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,9 +239,9 @@ def alive(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def wait_for(found: Callable[[], Any], process: subprocess.Popen[bytes] | None = None) -> Any:  # noqa: ANN401
+def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes] | None = None) -> Any:  # noqa: ANN401
     for _ in range(1200):
-        if (value := found()) is not None:
+        if (value := condition()) is not None:
             return value
         assert process is None or process.poll() is None, "the scan ended before it was killed"
         time.sleep(0.05)
@@ -304,9 +304,9 @@ def test_a_file_that_ends_its_process_costs_only_itself(tmp_path: Path, monkeypa
     answers = engine.in_processes((drawn.append(name) or Path(name) for name in names), Run(tmp_path), jobs=1)
     first = next(answers)
     assert len(drawn) == engine.AHEAD * engine.BUNDLE_FILES + 1
-    found = [first, *answers]
-    assert [one["file"] for one in found] == names
-    assert [one["error"]["code"] for one in found if "error" in one] == ["crashed"]
+    answered = [first, *answers]
+    assert [answer["file"] for answer in answered] == names
+    assert [answer["error"]["code"] for answer in answered if "error" in answer] == ["crashed"]
 
 
 def test_models_that_cannot_be_loaded_end_the_scan_with_their_reason(

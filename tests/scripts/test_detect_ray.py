@@ -53,21 +53,21 @@ def test_every_file_is_answered_exactly_once_although_a_machine_is_lost(
     cluster: Cluster, files: list[Path], finished: Run, tmp_path: Path
 ) -> None:
     log = Log(tmp_path / "scan.jsonl", run_facts(finished).fingerprint)
-    keys, found = [key_of(path) for path in files], []
+    keys, answered = [key_of(path) for path in files], []
     for path, said in detect.scan(files, keys, finished, log, 2, cluster.address):
-        found.append((path, said))
-        if len(found) == LOST_AFTER:
+        answered.append((path, said))
+        if len(answered) == LOST_AFTER:
             assert len([node for node in ray.nodes() if node["Alive"]]) == 2
             cluster.remove_node(cluster.second, allow_graceful=False)
     log.close()
-    assert [path for path, _ in found] == files
+    assert [path for path, _ in answered] == files
     lines = [json.loads(line) for line in (tmp_path / "scan.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sorted(line["path"] for line in lines) == sorted(map(str, files))
-    assert [path.name for path, said in found if "error" in said] == ["song_04.wav"]
+    assert [path.name for path, said in answered if "error" in said] == ["song_04.wav"]
     judge = Judge(finished, threads=1)
     for place in (0, LOST_AFTER + 2, FILES - 1):
         here = json.loads(json.dumps(answer(files[place], judge)))
-        assert found[place][1] == here, "a cluster answers otherwise than this machine"
+        assert answered[place][1] == here, "a cluster answers otherwise than this machine"
 
 
 def test_where_no_cluster_is_the_command_says_so(files: list[Path], finished: Run) -> None:

@@ -74,11 +74,12 @@ def outcome(path: Path) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_bad_file_has_its_stated_outcome(case: Case, tmp_path: Path) -> None:
     path = case.make(tmp_path)
-    found: list[str] = []
-    reader = threading.Thread(target=lambda: found.append(outcome(path)), daemon=True)  # a pipe could hold it for ever
+    outcomes: list[str] = []
+    # In a thread of its own, for a pipe could hold it for ever
+    reader = threading.Thread(target=lambda: outcomes.append(outcome(path)), daemon=True)
     reader.start()
     reader.join(timeout=10)
-    assert found == [case.outcome]
+    assert outcomes == [case.outcome]
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
@@ -236,9 +237,9 @@ def test_every_limit_can_be_set(put: Put) -> None:
 def test_a_file_cut_anywhere_is_refused_or_warned_about(put: Put, name: str) -> None:
     container, subtype = FORMATS[name]
     data = encoded(container, subtype, 12.0)
-    found = {outcome(put(file_name(container), data[: len(data) * part // 20])) for part in range(1, 20)}
-    assert "reads" not in found
-    assert "warns:truncated" in found
+    outcomes = {outcome(put(file_name(container), data[: len(data) * part // 20])) for part in range(1, 20)}
+    assert "reads" not in outcomes
+    assert "warns:truncated" in outcomes
 
 
 def test_an_mp3_tag_before_the_sound_is_stepped_over(put: Put) -> None:

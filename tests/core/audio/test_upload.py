@@ -56,22 +56,22 @@ def test_the_sound_of_an_upload_is_that_of_the_file(container: str, rate: int, c
     content = hostile_audio.encoded(container, subtype, seconds=3.0, rate=rate, channels=channels)
     path = tmp_path / f"song.{container.lower()}"
     path.write_bytes(content)
-    with decoded(content, path.name, AUDIO) as found:
-        heard, heard_rate = sf.read(found.path, dtype="float32")
+    with decoded(content, path.name, AUDIO) as upload:
+        heard, heard_rate = sf.read(upload.path, dtype="float32")
     clip = read_song(path, AUDIO)
     np.testing.assert_array_equal(heard, clip.waveform)
     assert heard_rate == AUDIO.sample_rate
-    assert (found.format, found.native_rate, found.channels) == (container, rate, channels)
-    assert (found.seconds, found.warnings) == (len(heard) / heard_rate, clip.warnings)
+    assert (upload.format, upload.native_rate, upload.channels) == (container, rate, channels)
+    assert (upload.seconds, upload.warnings) == (len(heard) / heard_rate, clip.warnings)
 
 
 def test_nothing_of_an_upload_is_left_and_meanwhile_only_its_owner_may_read_it(temporary: Path) -> None:
-    with decoded(hostile_audio.encoded("FLAC"), "../../secret name.flac", AUDIO) as found:
+    with decoded(hostile_audio.encoded("FLAC"), "../../secret name.flac", AUDIO) as upload:
         files = [path for path in temporary.rglob("*") if path.is_file()]
         assert not any("secret" in str(path) for path in files)
         if os.name == "posix":
-            assert stat.S_IMODE(found.path.parent.stat().st_mode) == 0o700
-            assert stat.S_IMODE((found.path.parent / "upload").stat().st_mode) == 0o600
+            assert stat.S_IMODE(upload.path.parent.stat().st_mode) == 0o700
+            assert stat.S_IMODE((upload.path.parent / "upload").stat().st_mode) == 0o600
     assert list(temporary.iterdir()) == []
 
 
@@ -198,8 +198,8 @@ def test_an_hour_of_many_channels_is_decoded_within_the_bound() -> None:
     with sf.SoundFile(file, "w", 8_000, 8, "PCM_16", format="FLAC") as out:
         for _ in range(20):
             out.write(np.zeros((60 * 8_000, 8), np.int16))
-    with decoded(file.getvalue(), "a.flac", AUDIO) as found:
-        assert found.seconds == pytest.approx(1200)
+    with decoded(file.getvalue(), "a.flac", AUDIO) as upload:
+        assert upload.seconds == pytest.approx(1200)
 
 
 def test_too_many_bytes_are_refused_before_anything_is_written(temporary: Path) -> None:
@@ -209,15 +209,15 @@ def test_too_many_bytes_are_refused_before_anything_is_written(temporary: Path) 
 
 
 def test_a_suffix_that_belongs_to_another_format_is_said() -> None:
-    with decoded(hostile_audio.encoded("FLAC"), "song.mp3", AUDIO) as found:
-        assert found.warnings == ("extension",)
+    with decoded(hostile_audio.encoded("FLAC"), "song.mp3", AUDIO) as upload:
+        assert upload.warnings == ("extension",)
 
 
 def test_the_decoder_loads_neither_models_nor_signal_libraries() -> None:
     names = ("torch", "librosa", "scipy", "transformers")
     code = f"import sys, core.audio.upload; print([name for name in {names} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_hostile_files_are_refused_as_they_are_without_the_child(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_hostile_files_are_refused_as_they_are_without_the_child(tmp_path: Path)
 
     chosen = range(0, len(HOSTILE), 4)  # a child each; test_verdict asks about all
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(refused, chosen))
-    assert [(name, code) for name, code, _ in found] == [
+        refusals = list(pool.map(refused, chosen))
+    assert [(name, code) for name, code, _ in refusals] == [
         (HOSTILE[place].name, HOSTILE[place].outcome) for place in chosen
     ]

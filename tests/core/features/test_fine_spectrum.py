@@ -36,10 +36,10 @@ def test_the_vector_has_its_size_and_is_finite_even_for_silence() -> None:
 
 @pytest.mark.parametrize("hertz", [400.0, 2000.0, 6500.0])
 def test_a_faint_steady_tone_in_noise_stands_out_at_its_own_frequency(hertz: float) -> None:
-    found = fs.lines(NOISE + tone(hertz))
-    peak = axes.line_frequencies(RATE)[int(found.argmax())]
+    lines = fs.lines(NOISE + tone(hertz))
+    peak = axes.line_frequencies(RATE)[int(lines.argmax())]
     assert peak == pytest.approx(hertz, abs=RATE / axes.LINES_FFT)
-    assert found.max() > np.sort(found)[-10] + 2  # dB
+    assert lines.max() > np.sort(lines)[-10] + 2  # dB
 
 
 def test_level_is_no_evidence() -> None:

@@ -74,9 +74,9 @@ def test_windows_of_a_stream_are_those_of_the_whole_song(seconds: float, rate: i
     path, hop = write(tmp_path / "a.wav", noise(seconds, rate), rate), min(hop, AUDIO.seconds)
     whole = read_song(path, AUDIO).waveform
     with open_audio(path, AUDIO) as source:
-        found = list(Song(source, AUDIO, hop).windows())
-    assert [start for start, _ in found] == window_starts(len(whole), AUDIO, hop).tolist()
-    np.testing.assert_array_equal(np.stack([window for _, window in found]), windows(whole, AUDIO, hop))
+        streamed = list(Song(source, AUDIO, hop).windows())
+    assert [start for start, _ in streamed] == window_starts(len(whole), AUDIO, hop).tolist()
+    np.testing.assert_array_equal(np.stack([window for _, window in streamed]), windows(whole, AUDIO, hop))
 
 
 def test_a_hop_longer_than_a_window_leaves_nothing_out(tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_a_window_sounds_the_same_whatever_stands_beside_it(judge: Judge, song: 
 def test_a_short_file_is_repeated_as_in_training(judge: Judge, song: Path, tmp_path: Path) -> None:
     short = write(tmp_path / "short.wav", read_song(song, AUDIO).waveform[: 2 * AUDIO.sample_rate])
     filled = write(tmp_path / "filled.wav", read_clip(short, AUDIO).waveform)
-    found = judge.judge(short)
-    assert found.windows[0].probabilities == judge.judge(filled).windows[0].probabilities
-    assert (found.windows[0].end, found.heard_seconds) == (2.0, 2.0)
+    verdict = judge.judge(short)
+    assert verdict.windows[0].probabilities == judge.judge(filled).windows[0].probabilities
+    assert (verdict.windows[0].end, verdict.heard_seconds) == (2.0, 2.0)
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_files_that_share_batches_get_the_answers_they_get_alone(
     read = judge.detector.read
     monkeypatch.setattr(judge.detector, "read", lambda seen, label: rounds.append(len(seen)) or read(seen, label))
     assert list(answers(files, judge)) == alone
-    audible = sum(bool(window["probabilities"]) for one in alone for window in one.get("windows", []))
+    audible = sum(bool(window["probabilities"]) for result in alone for window in result.get("windows", []))
     assert rounds == [8] * -(-audible // 8)  # but for the last, no batch was filled up
 
 
@@ -177,10 +177,10 @@ def test_broken_files_hold_nothing_back(judge: Judge, song: Path, tmp_path: Path
     """However many follow a song whose last windows wait for company."""
     drawn: list[str] = []
     missing = (drawn.append(name) or tmp_path / name for name in map(str, range(1000)))
-    found = answers(itertools.chain([song], missing), judge)
-    assert "error" not in next(found)
+    answered = answers(itertools.chain([song], missing), judge)
+    assert "error" not in next(answered)
     assert len(drawn) <= MOST_AHEAD
-    assert sum("error" in one for one in found) == 1000
+    assert sum("error" in result for result in answered) == 1000
 
 
 def test_what_goes_wrong_in_one_file_concerns_no_other(
@@ -192,13 +192,13 @@ def test_what_goes_wrong_in_one_file_concerns_no_other(
 
     alone = [answer(path, judge) for path in several]
     monkeypatch.setattr(judging, "pictures", fails_in_silence)
-    found = list(answers(several, judge))
-    assert found.pop(3)["error"]["code"] == "unexpected"
-    assert found == [*alone[:3], *alone[4:]]
+    answered = list(answers(several, judge))
+    assert answered.pop(3)["error"]["code"] == "unexpected"
+    assert answered == [*alone[:3], *alone[4:]]
 
 
 def test_the_same_file_gives_the_same_text(judge: Judge, finished: Run, song: Path) -> None:
-    first, second = (json.dumps(one.judge(song).to_dict(), allow_nan=False) for one in (judge, Judge(finished, 1)))
+    first, second = (json.dumps(asked.judge(song).to_dict(), allow_nan=False) for asked in (judge, Judge(finished, 1)))
     assert first == second
     assert json.loads(first)["call"] in ("human", "ai", "uncertain", "out_of_scope")
 
@@ -222,9 +222,9 @@ def test_progress_rises_to_the_end(judge: Judge, song: Path) -> None:
 
 
 def test_a_smaller_hop_gives_more_windows_and_says_so(judge: Judge, song: Path) -> None:
-    found = judge.judge(song, DetectConfig(hop_seconds=1.0))
-    assert len(found.windows) == 19
-    assert "19 windows of 5 s, one every 1 s" in found.rule
+    verdict = judge.judge(song, DetectConfig(hop_seconds=1.0))
+    assert len(verdict.windows) == 19
+    assert "19 windows of 5 s, one every 1 s" in verdict.rule
 
 
 # Silence, noise and bad files
@@ -232,12 +232,12 @@ def test_a_smaller_hop_gives_more_windows_and_says_so(judge: Judge, song: Path) 
 
 def test_silent_windows_do_not_count(judge: Judge, song: Path, tmp_path: Path) -> None:
     music = read_song(song, AUDIO).waveform[: 5 * AUDIO.sample_rate]
-    found = judge.judge(write(tmp_path / "a.wav", np.concatenate([music, np.zeros(15 * AUDIO.sample_rate, "f4")])))
-    assert [window.note == "silent" for window in found.windows] == [False, False, *[True] * 5]
-    assert not found.windows[-1].probabilities
-    assert found.windows[0].counts
-    assert found.heard_seconds == (7.5 if found.windows[1].counts else 5.0)  # half of the second is silent
-    assert "(5 of 7 here)" in found.rule
+    verdict = judge.judge(write(tmp_path / "a.wav", np.concatenate([music, np.zeros(15 * AUDIO.sample_rate, "f4")])))
+    assert [window.note == "silent" for window in verdict.windows] == [False, False, *[True] * 5]
+    assert not verdict.windows[-1].probabilities
+    assert verdict.windows[0].counts
+    assert verdict.heard_seconds == (7.5 if verdict.windows[1].counts else 5.0)  # half of the second is silent
+    assert "(5 of 7 here)" in verdict.rule
 
 
 def test_a_silent_file_gets_no_verdict(judge: Judge, tmp_path: Path) -> None:
@@ -247,36 +247,36 @@ def test_a_silent_file_gets_no_verdict(judge: Judge, tmp_path: Path) -> None:
 
 
 def test_noise_is_out_of_scope_and_music_is_not(judge: Judge, song: Path, tmp_path: Path) -> None:
-    found = judge.judge(write(tmp_path / "a.wav", noise(8)))
-    assert (found.call, found.scope.reason) == ("out_of_scope", "it is as random as noise")
-    assert found.scope.outside == 1.0
+    verdict = judge.judge(write(tmp_path / "a.wav", noise(8)))
+    assert (verdict.call, verdict.scope.reason) == ("out_of_scope", "it is as random as noise")
+    assert verdict.scope.outside == 1.0
     assert judge.judge(song).call != "out_of_scope"
 
 
 def test_windows_out_of_scope_have_no_vote(judge: Judge, song: Path, tmp_path: Path) -> None:
     music = read_song(song, AUDIO).waveform[: 15 * AUDIO.sample_rate]
     alone = judge.judge(write(tmp_path / "music.wav", music))
-    found = judge.judge(write(tmp_path / "mixed.wav", np.concatenate([music, noise(10)])))
-    votes = [window for window in found.windows if window.counts]
-    left_out = [window.note for window in found.windows if not window.counts]
-    assert found.call == alone.call != "out_of_scope"
+    verdict = judge.judge(write(tmp_path / "mixed.wav", np.concatenate([music, noise(10)])))
+    votes = [window for window in verdict.windows if window.counts]
+    left_out = [window.note for window in verdict.windows if not window.counts]
+    assert verdict.call == alone.call != "out_of_scope"
     assert set(left_out) == {NOISE.reason}
-    assert (found.counted, found.scope.windows) == (len(votes), len(left_out))
-    assert f"mean over {len(votes)} windows" in found.rule
-    assert f"({len(left_out)} of 9)" in found.rule
+    assert (verdict.counted, verdict.scope.windows) == (len(votes), len(left_out))
+    assert f"mean over {len(votes)} windows" in verdict.rule
+    assert f"({len(left_out)} of 9)" in verdict.rule
     for name, rule in judge.rule.models.items():
         expected = rule.song([window.probabilities[name] for window in votes])
-        assert found.by_detector[name].probability == expected
+        assert verdict.by_detector[name].probability == expected
 
 
 def test_nothing_is_called_where_nothing_counts(judge: Judge, tmp_path: Path) -> None:
-    found = judge.judge(write(tmp_path / "a.wav", noise(12)))
-    assert (found.counted, found.heard_seconds) == (0, 0.0)
-    assert {one.call for one in found.by_detector.values()} == {"out_of_scope"}
+    verdict = judge.judge(write(tmp_path / "a.wav", noise(12)))
+    assert (verdict.counted, verdict.heard_seconds) == (0, 0.0)
+    assert {detector.call for detector in verdict.by_detector.values()} == {"out_of_scope"}
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("windows", "reason"),
     [
         ([MUSIC, NOISE], ""),
         ([MUSIC, NOISE, NOISE], NOISE.reason),
@@ -284,8 +284,8 @@ def test_nothing_is_called_where_nothing_counts(judge: Judge, tmp_path: Path) ->
         ([ODD, ODD, NOISE], ODD.reason),
     ],
 )
-def test_most_windows_decide_what_a_file_is(found: list[ScopeResult], reason: str) -> None:
-    assert judged_scope(found, 0.5).reason == reason
+def test_most_windows_decide_what_a_file_is(windows: list[ScopeResult], reason: str) -> None:
+    assert judged_scope(windows, 0.5).reason == reason
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -295,32 +295,32 @@ def test_a_hostile_file_gets_an_answer_within_bounds(case: Case, judge: Judge, t
     began = time.process_time()
     tracemalloc.start()
     try:
-        found = answer(path, judge)
+        answered = answer(path, judge)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert time.process_time() - began < 10
     assert peak < 128 * 2**20
-    assert found["file"] == str(path)
-    if "error" in found:
-        problem, remedy = found["error"]["problem"], found["error"]["remedy"]
+    assert answered["file"] == str(path)
+    if "error" in answered:
+        problem, remedy = answered["error"]["problem"], answered["error"]["remedy"]
         assert problem
         assert remedy
         assert not any(odd in problem + remedy for odd in ("\n", "Error", "Traceback", str(tmp_path)))
     if case.outcome == "reads":
-        assert "error" not in found
+        assert "error" not in answered
     elif case.outcome.startswith("warns:"):
-        assert case.outcome.removeprefix("warns:") in found["warnings"]
+        assert case.outcome.removeprefix("warns:") in answered["warnings"]
     else:
-        assert found["error"]["code"] == case.outcome
+        assert answered["error"]["code"] == case.outcome
 
 
 def test_a_file_that_breaks_the_program_gets_an_answer_too(
     judge: Judge, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judge.detector, "read", lambda *_, **__: 1 / 0)
-    found = answer(song, judge)
-    assert found["error"]["code"] == "unexpected"
+    answered = answer(song, judge)
+    assert answered["error"]["code"] == "unexpected"
 
 
 # The rule
@@ -340,18 +340,18 @@ def test_a_limit_belongs_to_what_lies_above_it(band: Band, calls: list[str]) -> 
 
 
 def test_limits_keep_their_promise_on_validation_songs(finished: Run) -> None:
-    found = finished.read_results()["verdict"]
-    assert found["detector"] == finished.read_results()["best"]
-    for name, rule in found["models"].items():
+    stored = finished.read_results()["verdict"]
+    assert stored["detector"] == finished.read_results()["best"]
+    for name, rule in stored["models"].items():
         assert 0 <= rule["low"] <= rule["high"] <= 1.0000000000000002, name
         assert rule["test"]["n"] > 0
         assert rule["val_songs"] < len(finished.read_clips())
-    assert 0 <= found["scope"]["val"]["outside"] <= found["scope"]["val"]["n"]
+    assert 0 <= stored["scope"]["val"]["outside"] <= stored["scope"]["val"]["n"]
 
 
 def test_the_rule_says_the_numbers_it_was_made_with(judge: Judge) -> None:
-    own = replace(judge.rule.models["hybrid"], band=Band(0.125, 0.5), temperature=1.5, val_songs=66)
-    rule = replace(judge.rule, detector="hybrid", models={"hybrid": own}, max_error=0.05)
+    song_rule = replace(judge.rule.models["hybrid"], band=Band(0.125, 0.5), temperature=1.5, val_songs=66)
+    rule = replace(judge.rule, detector="hybrid", models={"hybrid": song_rule}, max_error=0.05)
     scope = ScopeAnswer(4.0, 0.5, 1 / 7, 1, "")
     said = rule_sentence(rule, 5.0, windows=9, silent=2, scope=scope, silence_dbfs=-60)
     for words in (
@@ -363,7 +363,7 @@ def test_the_rule_says_the_numbers_it_was_made_with(judge: Judge) -> None:
         "66 validation songs",
     ):
         assert words in said
-    none = replace(rule, models={"hybrid": replace(own, band=Band(0.0, 1.0000000000000002))})
+    none = replace(rule, models={"hybrid": replace(song_rule, band=Band(0.0, 1.0000000000000002))})
     assert "No song is called human, none AI" in rule_sentence(none, 5.0, 9, 2, scope, -60)
 
 
@@ -374,8 +374,8 @@ def test_limits_name_the_sources_and_what_was_not_measured(finished: Run) -> Non
     assert "not a proof" in said
     assert "was not measured" in said
     assert "demo" in limits({**results, "demo": True})[0]
-    own = {"n": 388, "sources": 9, "error": 0.25, "interval": [0.2, 0.3]}
-    heard = {"models": {results["verdict"]["detector"]: {"ai": own, "human": None}}}
+    measured = {"n": 388, "sources": 9, "error": 0.25, "interval": [0.2, 0.3]}
+    heard = {"models": {results["verdict"]["detector"]: {"ai": measured, "human": None}}}
     assert "it calls 75% AI (interval 70% to 80%)" in " ".join(limits({**results, "leave_out": heard}))
 
 
@@ -470,8 +470,8 @@ def test_a_description_from_before_detect_still_opens(finished: Run, tmp_path: P
 def test_real_clips_get_verdicts(real_data: Path, judge: Judge) -> None:
     clips = sorted(real_data.rglob("*.flac"))
     for path in clips[:: len(clips) // 20][:20]:
-        found = answer(path, judge)
-        assert "error" not in found, found
-        assert found["seconds"] == pytest.approx(5.0, abs=0.01)
-        heard = 0.0 if found["call"] == "out_of_scope" else 5.0  # the demo's models may not know such music
-        assert found["heard_seconds"] == pytest.approx(heard, abs=0.01)
+        answered = answer(path, judge)
+        assert "error" not in answered, answered
+        assert answered["seconds"] == pytest.approx(5.0, abs=0.01)
+        heard = 0.0 if answered["call"] == "out_of_scope" else 5.0  # the demo's models may not know such music
+        assert answered["heard_seconds"] == pytest.approx(heard, abs=0.01)
