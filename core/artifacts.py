@@ -4,7 +4,7 @@ artifacts/<run>/
   run.json                     where the clips are, and every setting
   clips.csv                    one row per usable clip, in the row order of every array: train, then val, then test
   skipped.csv                  one row per refused file, with its reason
-  dataset.npz                  log-mels, labels and metadata (SPEC D5)
+  dataset.npz                  log-mels, labels and metadata
   features/*.npz, *.npy        what the phases hand to one another
   checkpoints/*.pth            weights with their whole configuration
   history/*.csv                one row per epoch
@@ -81,7 +81,7 @@ CHANGE_NAMES = {
     "reverb": "Reverberation",
     "trim": "Cut at the start",
 }
-ADDITIONS = ("fine_spectrum", "three_way")  # beyond the prescribed four (SPEC V)
+ADDITIONS = ("fine_spectrum", "three_way")  # beyond the prescribed four
 FORMAT = 1  # of the run folder; a run of another format is refused
 RESULTS_FORMAT = 2  # of results.json
 SHIPPED_REMEDY = (
@@ -139,7 +139,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class PhaseRecord:
-    """What a phase was made from and what it made; the reason it need not run again (SPEC S7)."""
+    """What a phase was made from and what it made; the reason it need not run again."""
 
     phase: str
     settings: dict[str, Any]

@@ -30,7 +30,7 @@ def required(low: float, high: float) -> Any:  # noqa: ANN401 - as above
 
 @dataclass(frozen=True, kw_only=True)
 class AudioConfig:
-    """What an audio file may be, and what every clip becomes (SPEC D1, D2)."""
+    """What an audio file may be, and what every clip becomes."""
 
     sample_rate: int = bounded(16_000, 8_000, 48_000)  # Hz, of every clip after reading
     seconds: float = bounded(5.0, 1.0, 60.0)  # length of every clip after padding or cutting
@@ -43,7 +43,7 @@ class AudioConfig:
     max_peak: float = bounded(16.0, 1.0, 1e6)  # times full scale; beyond it the samples are not audio
     silence_dbfs: float = bounded(-60.0, -200.0, 0.0)  # a clip whose RMS is below this is silence
     max_clipped: float = bounded(0.01, 0.0, 1.0)  # share of samples at full scale beyond which a clip carries a warning
-    # Pass every clip through one codec, band limit and level, so that files differ less than music does (SPEC Q4).
+    # Pass every clip through one codec, band limit and level, so that files differ less than music does.
     equalise: bool = False
     equalise_rate: int = bounded(0, 0, 192_000)  # Hz of the band limit; 0: the lowest native rate among the clips
 
@@ -55,7 +55,7 @@ class AudioConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrogramConfig:
-    """librosa's log-mel (SPEC D3): 128 mel bands x 157 frames for 5 seconds at 16 kHz."""
+    """librosa's log-mel: 128 mel bands x 157 frames for 5 seconds at 16 kHz."""
 
     n_mels: int = bounded(128, SMALLEST_PICTURE, 512)
     n_fft: int = bounded(2048, 64, 16_384)
@@ -65,7 +65,7 @@ class SpectrogramConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """How songs are dealt out to train, validation and test (SPEC D4)."""
+    """How songs are dealt out to train, validation and test."""
 
     train: float = bounded(0.70, 0.05, 0.90)
     val: float = bounded(0.15, 0.05, 0.90)
@@ -79,7 +79,7 @@ class SplitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """What all trainings share. `prescribed`: SPEC A2, B1-B3 and H1 to the letter, nothing augmented (see SPEC B4)."""
+    """What all trainings share. `prescribed`: as the prescribed models were to be trained, nothing augmented."""
 
     recipe: Literal["adapted", "prescribed"] = "adapted"
     # Autoencoder: spectrograms begin at another moment each time. Transformer: a stretch of time and of bands is
@@ -90,7 +90,7 @@ class TrainConfig:
     # generators held out in turn from .90 to .85 (cross-validation within training and validation clips).
     waveform_copies: int = bounded(0, 0, 16)
     seed: int = bounded(0, 0, 2**31 - 1)
-    seeds: int = bounded(1, 1, 50)  # how often the audit trains everything, with seeds counting up from `seed` (Q1)
+    seeds: int = bounded(1, 1, 50)  # how often the audit trains everything, with seeds counting up from `seed`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class Recipe:
     call every clip AI in one epoch and none in the next. `cosine`: the rate rises over the first twentieth of the steps
     and then falls to zero along a cosine; else it is constant.
 
-    Patience counts only after `min_steps` optimiser steps, and `epochs` is raised until they fit (SPEC B4): with few
+    Patience counts only after `min_steps` optimiser steps, and `epochs` is raised until they fit: with few
     clips an epoch is a handful of steps, and patience in epochs would end the training before it has begun.
     """
 
@@ -117,18 +117,18 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig:
-    """Multi-task autoencoder (SPEC A)."""
+    """Multi-task autoencoder."""
 
     latent: int = bounded(256, 8, 4096)
     reconstruction_weight: float = bounded(1.0, 0.0, 1e3)
     classification_weight: float = bounded(0.5, 0.0, 1e3)
-    variants: bool = False  # also train reconstruction-only and human-only autoencoders and compare (SPEC A4)
+    variants: bool = False  # also train reconstruction-only and human-only autoencoders and compare
     recipe: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=700)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
-    """Audio Spectrogram Transformer (SPEC T)."""
+    """Audio Spectrogram Transformer."""
 
     weights: str = "MIT/ast-finetuned-audioset-10-10-0.4593"  # hub id or local folder; "scratch": the small AST
     frames: Literal["native", "interpolated"] = "native"
@@ -149,7 +149,7 @@ class TransformerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselinesConfig:
-    """CNN, the two embedding classifiers (SPEC B) and the linear one on the fine spectrum (SPEC V1)."""
+    """CNN, the two embedding classifiers and the linear one on the fine spectrum."""
 
     cnn: Recipe = Recipe(learning_rate=1e-3, batch_size=32, epochs=30, patience=5, min_steps=540)
     ae_classifier: Recipe = Recipe(learning_rate=1e-3, batch_size=64, epochs=30, patience=5, min_steps=300)
@@ -159,17 +159,17 @@ class BaselinesConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class HybridConfig:
-    """Attention fusion of autoencoder and transformer (SPEC H)."""
+    """Attention fusion of autoencoder and transformer."""
 
     recipe: Recipe = Recipe(learning_rate=5e-4, batch_size=64, epochs=30, patience=7, min_steps=300)
     three_way: Recipe = Recipe(learning_rate=2e-3, batch_size=64, epochs=30, patience=7, min_steps=300)
-    end_to_end: bool = False  # fine-tune encoder, transformer and fusion together (SPEC H4)
+    end_to_end: bool = False  # fine-tune encoder, transformer and fusion together
     end_to_end_recipe: Recipe = Recipe(learning_rate=1e-5, batch_size=16, epochs=5, patience=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """Printed results (SPEC E)."""
+    """Printed results."""
 
     # From which probability of AI a clip is called AI: chosen for each model on validation clips, so that at most
     # `max_fpr` of the human ones are (`fpr`), or for the best balanced accuracy; or the fixed `threshold`.
@@ -186,7 +186,7 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditConfig:
-    """What the models are asked beyond the test split (SPEC Q1, Q4-Q6)."""
+    """What the models are asked beyond the test split."""
 
     robustness_clips: int = bounded(200, 0, 100_000)  # of the test split, songs drawn at random; 0: not made
     leave_out: str = ""  # sources held out in turn: `all`, or names separated by commas; empty: not made
@@ -195,7 +195,7 @@ class AuditConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainConfig:
-    """What is made once for the pages to show of each clip (SPEC T6, U4)."""
+    """What is made once for the pages to show of each clip."""
 
     attention_clips: int = bounded(1000, 1, 1_000_000)  # test clips first, then validation, then training
     map_clips: int = bounded(4000, 10, 20_000)  # of all splits; the perplexity is that of the evaluation
@@ -204,7 +204,7 @@ class ExplainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectConfig:
-    """How a file of any length is cut and judged (SPEC X1)."""
+    """How a file of any length is cut and judged."""
 
     hop_seconds: float = bounded(2.5, 0.1, 60.0)  # from window to window; at most a clip's length, so none is left out
     max_outside: float = bounded(0.5, 0.0, 1.0)  # share of windows out of scope up to which a file is judged

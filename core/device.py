@@ -1,4 +1,4 @@
-"""Where tensors live and in which precision, chosen by a look at the machine, without a flag (SPEC S10)."""
+"""Where tensors live and in which precision, chosen by a look at the machine, without a flag."""
 
 import contextlib
 import os

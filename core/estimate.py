@@ -1,4 +1,4 @@
-"""How long a run takes and how much memory it needs, from a few steps measured on this machine (SPEC S6).
+"""How long a run takes and how much memory it needs, from a few steps measured on this machine.
 
 Each phase's work is a sum of two kinds: once per clip (reading, embedding, predicting) and once per optimiser step.
 One unit

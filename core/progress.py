@@ -1,4 +1,4 @@
-"""Progress bars that also read well in a log file (SPEC S8)."""
+"""Progress bars that also read well in a log file."""
 
 import sys
 from collections.abc import Iterable, Iterator

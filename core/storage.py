@@ -27,7 +27,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what makes a spreadsheet ca
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half (BAD-INPUTS A15).
+    """Write a file so that a reader sees the old one or the new one, never half.
 
     The bytes go to a file beside it, are forced to disk, and the file is renamed; a failure leaves the old file as it
     was.
@@ -195,7 +195,7 @@ def _write_array(file: Any, array: Array | Stream) -> None:  # noqa: ANN401 - a 
 
 
 def read_npz(path: Path, names: Sequence[str], remedy: str) -> dict[str, Array]:
-    """Read the named arrays of an npz; missing, damaged, oversized and pickled files are refused (BAD-INPUTS 93-95)."""
+    """Read the named arrays of an npz; missing, damaged, oversized and pickled files are refused."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_ARRAY_BYTES:
@@ -222,7 +222,7 @@ def read_npy(path: Path, remedy: str) -> Array:
 
 
 def check_free_space(folder: Path, needed: int) -> None:
-    """Refuse to begin when a folder's disk has not the bytes a step will write, with a tenth to spare (SPEC D6)."""
+    """Refuse to begin when a folder's disk has not the bytes a step will write, with a tenth to spare."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -249,7 +249,7 @@ def fingerprint(value: object) -> str:
 
 @contextlib.contextmanager
 def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold a lock file for the length of a block; the system frees it when the process dies (BAD-INPUTS A18).
+    """Hold a lock file for the length of a block; the system frees it when the process dies.
 
     A shared lock lets other readers in and keeps writers out. Where the system has no shared locks (Windows), every
     lock is exclusive.

@@ -1,6 +1,6 @@
 """The project's own Python environment in `.venv`: made once, checked in a moment, rebuilt when broken.
 
-Standard library only: this runs before anything is installed (SPEC S3, S4).
+Standard library only: this runs before anything is installed.
 """
 
 from __future__ import annotations  # an older Python, too, gets as far as the sentence that refuses it

@@ -1,4 +1,4 @@
-"""Make the run that ships with the project from an evaluated one: its detectors and results, no audio (SPEC X4).
+"""Make the run that ships with the project from an evaluated one: its detectors and results, no audio.
 
 python -m scripts.ship --run NAME [--to FOLDER]
 
@@ -42,7 +42,7 @@ from core.verdict.detector import BATCH, Detector
 from core.verdict.run import PRETRAINED
 from scripts.ship_card import Material, material, model_card
 
-MAX_BYTES = 25_000_000  # SPEC X4
+MAX_BYTES = 25_000_000
 BLOCK = 256  # clips whose filterbanks are in memory at once
 # Parts of the results that rounding is not measured on again: they would need the audio, or other trainings.
 TAKEN_OVER = (

@@ -340,6 +340,51 @@ def test_a_plate_names_every_part_of_its_folder_and_nothing_that_is_not_there(pl
     assert {*re.findall(r"`(\w+)`", text)} <= defined
 
 
+PAPERS = ("SPEC", "DESIGN", "DASHBOARD", "PERFORMANCE", "DETECTION", "MEASURED", "BAD-INPUTS")
+CITATION = re.compile(
+    rf"\b(?:{'|'.join(PAPERS)})(?: ?[A-Z]?\d|\.md|[)\]:,;]| §)"  # the document
+    r"| \([A-Z]\d{1,2}[a-z]?(?:, [A-Z]\d{1,2})*\)|^\W*[PU]\d[a-z]?: "  # a code alone
+)
+
+
+def cited(text: str) -> list[str]:
+    """Return the lines that refer to a document by a code nobody here can look up."""
+    return [line.strip() for line in text.splitlines() if CITATION.search(line)]
+
+
+def test_no_file_cites_a_document_that_is_not_here() -> None:
+    kinds = {".py", ".md", ".toml", ".ini", ".css", ".js", ".html", ".ipynb"}
+    folders = [ROOT / name for name in (*PACKAGES, "tests", "docs", ".streamlit")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in kinds]
+    assert len(files) > 100
+    citing = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in [*files, ROOT / "README.md"]
+        if path != Path(__file__).resolve() and (lines := cited(path.read_text(encoding="utf-8")))
+    }
+    assert not citing, citing
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"""Read a file once (SPEC D2)."""',
+        "# SPEC X4",
+        "# as DESIGN.md says",
+        '"""U3: every clip."""',
+        '"""Follow the slider (U5)."""',
+        "# no faster (PERFORMANCE §5)",
+        "# half a file (BAD-INPUTS A15)",
+    ],
+)
+def test_a_citation_is_seen(line: str) -> None:
+    assert cited(line)
+
+
+def test_a_standard_may_be_cited_and_a_word_may_be_written_in_capitals() -> None:
+    assert not cited('STYLE = "x"  # RFC 3533 §6, ISO 11172-3; F1 and F2 of (A, B), MP3 (ID3v2.4 §3.1)')
+
+
 def test_no_file_names_a_machine_it_was_written_on() -> None:
     foreign = [f"/{folder}/" for folder in ("work", "tmp/venv", "root")]
     kinds = {".py", ".md", ".txt", ".toml", ".ini", ".ipynb", ".css", ".js", ".json", ".yml", ""}

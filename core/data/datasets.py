@@ -11,7 +11,7 @@ from core.storage import Array
 
 
 class SpectrogramDataset(TorchDataset[tuple[torch.Tensor, int]]):
-    """Log-mels as PyTorch takes them: (spectrogram (1, 128, 157) float32 in dB, label) (SPEC D7).
+    """Log-mels as PyTorch takes them: (spectrogram (1, 128, 157) float32 in dB, label).
 
     Given degraded versions of the clips, every visit draws one of them or the clip itself.
     """

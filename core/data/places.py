@@ -1,4 +1,4 @@
-"""Which clips there are, and which song and source each belongs to (SPEC D1, D4, D7)."""
+"""Which clips there are, and which song and source each belongs to."""
 
 import csv
 import os
@@ -133,7 +133,7 @@ def find_clips(root: Path, folder: Path, label: int, config: SplitConfig) -> lis
 
 
 def group_of(path: Path, pattern: str = "") -> str:
-    """Return the song a clip was cut from, told by its path inside the class folder (SPEC D4).
+    """Return the song a clip was cut from, told by its path inside the class folder.
 
     Without a pattern: the file's name without its segment suffix, with the folder it lies in, if any. A number alone is
     not a segment: `sample_12.wav` is a song of its own.

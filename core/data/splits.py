@@ -1,4 +1,4 @@
-"""Which split each song goes to, so that nothing leaks and everything can be measured (SPEC D4)."""
+"""Which split each song goes to, so that nothing leaks and everything can be measured."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from core.storage import Array
 
 
 def join_identical(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
-    """Return the groups with those that share identical audio joined under one name (SPEC D4).
+    """Return the groups with those that share identical audio joined under one name.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def join_identical(groups: Sequence[str], hashes: Sequence[str]) -> list[str]:
 def split_songs(
     labels: Sequence[int], groups: Sequence[str], sources: Sequence[str], config: SplitConfig, seed: int
 ) -> list[str]:
-    """Return a split for every clip, all clips of a song in one (SPEC D4).
+    """Return a split for every clip, all clips of a song in one.
 
     Songs of each label and source are dealt out largest first, each to the split that keeps the shares of its source
     and of

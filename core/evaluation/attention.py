@@ -1,4 +1,4 @@
-"""What the fusions attend to, whether that differs by class, and what removing a branch does (SPEC H2, H3, V2)."""
+"""What the fusions attend to, whether that differs by class, and what removing a branch does."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,7 +16,7 @@ UNDECIDED = 0.05  # a clip whose two fusion weights are both within this of one 
 
 
 def attention_results(evidence: Evidence) -> dict[str, Any]:
-    """Return the fusion weights per class, whether they differ, and what removing a branch does (SPEC H2, H3)."""
+    """Return the fusion weights per class, whether they differ, and what removing a branch does."""
     weights = evidence.fusion("hybrid_weights")
     labels, groups = evidence.test(evidence.labels), evidence.test(evidence.groups)
     of_ae = evidence.test(weights)[:, 0]
@@ -35,7 +35,7 @@ def attention_results(evidence: Evidence) -> dict[str, Any]:
 
 
 def three_way_results(evidence: Evidence) -> dict[str, Any]:
-    """Return the three-way fusion beside the hybrid and beside its strongest single branch (SPEC V2)."""
+    """Return the three-way fusion beside the hybrid and beside its strongest single branch."""
     own = evidence.probabilities["three_way"]
     others = ("hybrid", "fine_spectrum")
     return {

@@ -1,4 +1,4 @@
-"""What the audit's raw answers say: shortcuts, degraded files, other seeds (SPEC Q1, Q4, Q6).
+"""What the audit's raw answers say: shortcuts, degraded files, other seeds.
 
 Each part is None where the audit did not make it. Sources never heard: `evaluate_unheard`.
 """
@@ -15,7 +15,7 @@ from core.metrics.intervals import Interval
 from core.metrics.scores import paired_difference, score, song_bootstrap
 from core.storage import Array
 
-# Shortcuts (SPEC Q4)
+# Shortcuts
 
 
 def shortcut_results(evidence: Evidence) -> dict[str, Any] | None:
@@ -58,7 +58,7 @@ def _shortcut(evidence: Evidence, values: Array, names: Sequence[str], *, equali
     }
 
 
-# Degraded files (SPEC Q6)
+# Degraded files
 
 
 def robustness_results(evidence: Evidence) -> dict[str, Any] | None:
@@ -114,7 +114,7 @@ def complement(interval: Sequence[float]) -> Interval:
     return 1 - interval[1], 1 - interval[0]
 
 
-# Other seeds (SPEC Q1)
+# Other seeds
 
 
 def seed_results(evidence: Evidence) -> dict[str, Any] | None:

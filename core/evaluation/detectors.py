@@ -100,7 +100,7 @@ def comparisons(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def end_to_end_results(evidence: Evidence) -> dict[str, Any]:
-    """Return the hybrid fine-tuned end to end on the test split, and compared with the one that was not (SPEC H4)."""
+    """Return the hybrid fine-tuned end to end on the test split, and compared with the one that was not."""
     probability, test = evidence.fusion("end_to_end_probability"), evidence.test
     labels, groups, threshold = test(evidence.labels), test(evidence.groups), evidence.threshold(probability)
     scores = evaluate_model(labels, test(probability), groups, evidence.settings, threshold)

@@ -1,4 +1,4 @@
-"""What the earlier phases left behind, and how a set of probabilities is measured on it (SPEC E1, Q1, Q2)."""
+"""What the earlier phases left behind, and how a set of probabilities is measured on it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -84,7 +84,7 @@ def choose(labels: Array, probabilities: Array, settings: EvaluationConfig) -> f
 def evaluate_model(
     labels: Array, probabilities: Array, groups: Array, settings: EvaluationConfig, threshold: float | None = None
 ) -> dict[str, Any]:
-    """Return one model's figures on one split with their intervals over songs (SPEC E1, Q1, Q2).
+    """Return one model's figures on one split with their intervals over songs.
 
     Parameters
     ----------

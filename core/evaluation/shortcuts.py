@@ -1,4 +1,4 @@
-"""Shortcut audit: how far the classes can be told apart without hearing any music (SPEC Q4).
+"""Shortcut audit: how far the classes can be told apart without hearing any music.
 
 Clips of the two classes often come from different places, and then their sample rate, codec or level alone tells them
 apart. A detector that learned this would look good and be worth nothing elsewhere. So a small classifier is shown only

@@ -1,4 +1,4 @@
-"""The rule by which a whole song is judged, and what sound it may be used on, both chosen on validation (SPEC X1)."""
+"""The rule by which a whole song is judged, and what sound it may be used on, both chosen on validation."""
 
 from typing import Any
 

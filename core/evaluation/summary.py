@@ -1,4 +1,4 @@
-"""What may be said after a run and what may not, each sentence from its numbers and with its n (SPEC E6, Q).
+"""What may be said after a run and what may not, each sentence from its numbers and with its n.
 
 This is the full list, kept in results.json and printed by the pipeline; `dashboard.overview.limits` says the weightiest
 of what may not be said in a line each, from the same numbers.

@@ -1,4 +1,4 @@
-"""What models make of sources that they never heard, and where to call AI so that new human ones are safe (SPEC Q5).
+"""What models make of sources that they never heard, and where to call AI so that new human ones are safe.
 
 Each source of the audit was held out of training and validation with one of the other class: a fold. A fold's models
 call clips AI from a threshold of their own, chosen on the fold's validation clips.

@@ -1,4 +1,4 @@
-"""The printed figures of what was asked beyond the test split: data in, matplotlib `Figure` out (SPEC Q).
+"""The printed figures of what was asked beyond the test split: data in, matplotlib `Figure` out.
 
 Each takes its part of results.json as it stands, and the detectors' names by key; it computes nothing.
 """
@@ -229,7 +229,7 @@ def plot_seeds(found: Part, names: Names) -> Figure:
 
 
 def plot_artefacts(views: Mapping[str, tuple[int, ArtefactView]]) -> Figure:
-    """Draw clips' residual spectra over the reference's, and below each what its lines add to the verdict (SPEC V3).
+    """Draw clips' residual spectra over the reference's, and below each what its lines add to the verdict.
 
     Parameters
     ----------

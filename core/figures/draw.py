@@ -1,4 +1,4 @@
-"""The printed figures of the test split and of the audit (SPEC E2, Q)."""
+"""The printed figures of the test split and of the audit."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The printed figures: data in, matplotlib `Figure` out (SPEC E2, A3, B5, H2).
+"""The printed figures: data in, matplotlib `Figure` out.
 
 Nothing here touches pyplot's state or the disk, or computes more than its curve needs. Every figure carries its
 resolution: save with `figure.savefig(path)`.

@@ -1,4 +1,4 @@
-"""Show where in a clip the transformer looked (SPEC T6), and which lines of its spectrum moved the score (SPEC V3).
+"""Show where in a clip the transformer looked, and which lines of its spectrum moved the score.
 
 Attention says where information was taken from, not whether it moved the score: beside a map, look at what happens to
 the score when a branch is removed.
@@ -49,7 +49,7 @@ class ArtefactView(NamedTuple):
 def artefact_view(
     model: FineSpectrumClassifier, clip: Array, reference: Array, sample_rate: int, strongest: int = 20
 ) -> ArtefactView:
-    """Compare a clip's fine spectrum with a reference's, line by line (SPEC V3).
+    """Compare a clip's fine spectrum with a reference's, line by line.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def artefact_view(
 
 
 def artefact_contributions(model: FineSpectrumClassifier, clips: Array, reference: Array) -> Array:
-    """Return how much each value of each clip moves the log-odds of AI away from a reference's (SPEC V3).
+    """Return how much each value of each clip moves the log-odds of AI away from a reference's.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Multi-task autoencoder: one latent that must rebuild the spectrogram and tell human from AI (SPEC A1).
+"""Multi-task autoencoder: one latent that must rebuild the spectrogram and tell human from AI.
 
 Why two tasks: a latent trained only to rebuild keeps what fills the spectrogram (level, pitch, texture) and drops what
 is faint, which is where a generator's trace lies. A latent trained only to classify keeps whatever separates the
 training clips, shortcuts included. Together, the reconstruction ties the latent to the sound, and the class head keeps
 the faint differences in it. Whether that holds on a data set is measured, not assumed:
-`--set autoencoder.variants=true` trains the single-task autoencoders too and compares their latents (SPEC A4).
+`--set autoencoder.variants=true` trains the single-task autoencoders too and compares their latents.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Classifiers on finished embeddings (SPEC B2, B3)."""
+"""Classifiers on finished embeddings."""
 
 from collections.abc import Sequence
 
@@ -53,10 +53,10 @@ class Standardise(nn.Module):
 
 
 def ae_classifier(latent: int) -> EmbeddingClassifier:
-    """Classifier on the autoencoder's latent: 256→128→64→2 (SPEC B2)."""
+    """Classifier on the autoencoder's latent: 256→128→64→2."""
     return EmbeddingClassifier([latent, 128, 64, 2])
 
 
 def transformer_classifier(embedding: int) -> EmbeddingClassifier:
-    """Classifier on the transformer's embedding: 512→256→128→2 (SPEC B3)."""
+    """Classifier on the transformer's embedding: 512→256→128→2."""
     return EmbeddingClassifier([embedding, 256, 128, 2])

@@ -1,4 +1,4 @@
-"""CNN on log-mel spectrograms (SPEC B1)."""
+"""CNN on log-mel spectrograms."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""The fifth detector: a linear reading of the fine spectrum (SPEC V1).
+"""The fifth detector: a linear reading of the fine spectrum.
 
 A clip's vector (4186) holds 3,738 spectral lines and 448 numbers on grain (`core.features.fine_spectrum`). Each value
 is measured in deviations of the training split and bent so that outliers saturate. What is left is one weight
@@ -55,6 +55,6 @@ class FineSpectrumClassifier(nn.Module):
         return self.linear(self.bend(x.float()))  # type: ignore[no-any-return]
 
     def contributions(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what each value adds to the log-odds of AI, (B, SIZE); with the bias they add up to it (SPEC V3)."""
+        """Return what each value adds to the log-odds of AI, (B, SIZE); with the bias they add up to it."""
         weight = self.linear.weight[1] - self.linear.weight[0]
         return self.bend(x.float()) * weight  # type: ignore[no-any-return]

@@ -1,11 +1,11 @@
-"""Attention fusion of the autoencoder's latent and the transformer's embedding (SPEC H1).
+"""Attention fusion of the autoencoder's latent and the transformer's embedding.
 
 ae (256) ──┬── ae_proj ── 256 ──┐
            │                    ├─ shared scorer 256→128→1 ─ softmax over the two ─ weights (w_ae, w_trans)
 trans (512)┼── trans_proj ─ 256 ┘                                   │
            └── ae · w_ae  ‖  trans · w_trans ── concatenation 768 ◀─┘ ── 768→512→256→128→2
 
-The three-way fusion (SPEC V2) adds the fine spectrum, reduced to 256, as a third branch of the same kind.
+The three-way fusion adds the fine spectrum, reduced to 256, as a third branch of the same kind.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ class Concatenation(nn.Module):
 
 
 class EndToEndHybrid(nn.Module):
-    """Both encoders and the fusion as one model, to be fine-tuned together (SPEC H4)."""
+    """Both encoders and the fusion as one model, to be fine-tuned together."""
 
     def __init__(self, autoencoder: MultiTaskAutoencoder, transformer: Encoder, hybrid: "HybridClassifier") -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class ThreeWayFusion(nn.Module):
 
 
 class ThreeWayClassifier(nn.Module):
-    """Fuse autoencoder, transformer and fine spectrum, and classify the result (SPEC V2).
+    """Fuse autoencoder, transformer and fine spectrum, and classify the result.
 
     In training, each embedding is now and then missing. Both come from encoders that have learned the training clips
     by heart, and a fusion that may always lean on them learns little from the fine spectrum: validation AUC over two

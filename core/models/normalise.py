@@ -1,4 +1,4 @@
-"""The first layer of models on spectrograms: the training split's mean and deviation, kept as weights (SPEC D8)."""
+"""The first layer of models on spectrograms: the training split's mean and deviation, kept as weights."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Get a pretrained Audio Spectrogram Transformer: from a local folder, the hub's cache, or the hub itself (SPEC T4).
+"""Get a pretrained Audio Spectrogram Transformer: from a local folder, the hub's cache, or the hub itself.
 
 Only `config.json` and `model.safetensors` are read: no pickle, and no code that comes with a model. The hub is asked
 one short question before any download, because its client would retry for minutes where there is no network.

@@ -1,4 +1,4 @@
-"""Audio Spectrogram Transformer (AST): a clip's filterbank in, an embedding of 512 numbers and two logits out (SPEC T).
+"""Audio Spectrogram Transformer (AST): a clip's filterbank in, an embedding of 512 numbers and two logits out.
 
     filterbank (frames, 128)
       mel ▲ ┌──┬──┬──┬──┐    every patch of 16 × 16 becomes one vector, a token; neighbours overlap by 6
@@ -222,7 +222,7 @@ def _first_token(block: Any, x: Tensor) -> Tensor:  # noqa: ANN401 - transformer
 
 
 class CNNEncoder(Encoder):
-    """Stand-in with the same interface where transformers cannot be imported; never called AST anywhere (SPEC T4)."""
+    """Stand-in with the same interface where transformers cannot be imported; never called AST anywhere."""
 
     backbone: nn.Sequential
 

@@ -1,4 +1,4 @@
-"""P5a: what the models answer where it is hard (SPEC Q1, Q4-Q6). The evaluation turns the answers into figures.
+"""What the models answer where it is hard. The evaluation turns the answers into figures.
 
 *Shortcuts*: for every clip, what its file and its sound say without any music in it.
 *Robustness*: the test clips after codecs, band limits, noise and other changes.
@@ -94,7 +94,7 @@ def _write_shortcuts(run: Run, root: Path, clips: Sequence[Clip], config: Config
 
 
 def _write_artefacts(run: Run, clips: Sequence[Clip], config: Config) -> list[Path]:
-    """Draw what the fine-spectrum detector hears in the test clips it is surest of, one human and one AI (SPEC V3)."""
+    """Draw what the fine-spectrum detector hears in the test clips it is surest of, one human and one AI."""
     model, _ = checkpoints.load(run.checkpoint("fine_spectrum_best"), run.remedy("baselines"))
     assert isinstance(model, FineSpectrumClassifier)
     fine = storage.read_npy(run.fine_spectrum, run.remedy("prepare"))

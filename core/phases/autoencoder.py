@@ -1,4 +1,4 @@
-"""P2a: the multi-task autoencoder, its latents and its reconstruction errors (SPEC A)."""
+"""The multi-task autoencoder, its latents and its reconstruction errors."""
 
 import logging
 from pathlib import Path
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 NAME = "ae_multitask"
 EXAMPLES = 5  # clips of each class in the printed reconstructions
-# Single-task autoencoders (SPEC A4): weight of the classification, and whether AI clips are left out of training.
+# Single-task autoencoders: weight of the classification, and whether AI clips are left out of training.
 VARIANTS = {"reconstruction": (0.0, False), "human_only": (0.0, True)}
 
 
@@ -62,7 +62,7 @@ def _training(run: Run, config: Config, fingerprint: str, name: str) -> Training
 
 
 def objective(model: MultiTaskAutoencoder, settings: AutoencoderConfig) -> Objective:
-    """Return the loss: squared error in the training split's deviations + 0.5 × cross-entropy (SPEC A2)."""
+    """Return the loss: squared error in the training split's deviations + 0.5 × cross-entropy."""
 
     def losses(output: AutoencoderOutput, batch: Batch) -> Losses:
         difference = (output.reconstruction - batch[0]) / model.normalise.deviation
@@ -152,7 +152,7 @@ def _train_variants(run: Run, config: Config, fingerprint: str, dataset: Dataset
 def _figures(
     run: Run, config: Config, model: MultiTaskAutoencoder, dataset: Dataset, device: Device, state: State
 ) -> list[Path]:
-    """Draw both losses over the epochs, and five test clips of each class beside their reconstruction (SPEC A3)."""
+    """Draw both losses over the epochs, and five test clips of each class beside their reconstruction."""
     history = pd.DataFrame(state.history)
     chosen = np.concatenate([_first_songs(dataset, label) for label in range(len(LABELS))])
     originals = dataset.log_mel[chosen]

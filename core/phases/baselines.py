@@ -1,4 +1,4 @@
-"""P3: the CNN, the classifiers on the two embeddings and the one on the fine spectrum, by one training (SPEC B, V1)."""
+"""The CNN, the classifiers on the two embeddings and the one on the fine spectrum, by one training."""
 
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def split_dataset(
 
 
 def _fit_statistics(model: nn.Module, training: Array) -> None:
-    """Give a model the training split's statistics, and no other's (SPEC D8)."""
+    """Give a model the training split's statistics, and no other's."""
     if isinstance(model, CNN):
         model.normalise.fit(training)
     elif isinstance(model, EmbeddingClassifier):

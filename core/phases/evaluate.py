@@ -1,4 +1,4 @@
-"""P5: one results file, and every table and figure from it."""
+"""One results file, and every table and figure from it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""P6: what the pages show of each clip, made once, so that no page has to load a model (SPEC A3, T6, U4, V3).
+"""What the pages show of each clip, made once, so that no page has to load a model.
 
 Arrays with one row per clip are written block by block and opened as memory maps: a page reads only the row it shows.
 """

@@ -1,4 +1,4 @@
-"""P4: attention fusion of both embeddings, beside plain concatenation, and of three branches (SPEC H, V2)."""
+"""Attention fusion of both embeddings, beside plain concatenation, and of three branches."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,7 +105,7 @@ def _probability(logits: torch.Tensor) -> torch.Tensor:
     return logits.float().softmax(dim=1)[:, 1]
 
 
-# End to end (SPEC H4)
+# End to end
 
 
 def _fine_tune(run: Run, training: Training, hybrid: HybridClassifier, dataset: Dataset, device: Device) -> Array:

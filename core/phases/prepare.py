@@ -1,4 +1,4 @@
-"""P1: every usable clip becomes what the models read, once; songs are dealt out to the splits (SPEC D)."""
+"""Every usable clip becomes what the models read, once; songs are dealt out to the splits."""
 
 import hashlib
 import json
@@ -249,7 +249,7 @@ def _report(candidates: Sequence[Candidate], clips: Sequence[Clip], skipped: int
 
 
 def _metadata(clips: Sequence[Clip], config: Config) -> dict[str, Array]:
-    """Return what dataset.npz holds beside the spectrograms (SPEC D5)."""
+    """Return what dataset.npz holds beside the spectrograms."""
     labels = {f"{s}_y": np.array([c.label for c in clips if c.split == s], dtype=np.int64) for s in SPLITS}
     texts = {"paths": [c.path for c in clips], "groups": [c.group for c in clips], "sources": [c.source for c in clips]}
     settings = json.dumps(config.sections(["audio", "spectrogram", "split"]))

@@ -1,4 +1,4 @@
-"""The same trainings again: with other seeds, and without the sources that are then judged (SPEC Q1, Q5).
+"""The same trainings again: with other seeds, and without the sources that are then judged.
 
 Each training happens in a run inside the run, on a part of its clips, by the same phases. What is reused is what no
 training has touched: log-mels, filterbanks, fine spectra and, where the encoder is a pretrained AST that was never

@@ -1,4 +1,4 @@
-"""P2b: the Audio Spectrogram Transformer's embeddings, frozen and fine-tuned (SPEC T).
+"""The Audio Spectrogram Transformer's embeddings, frozen and fine-tuned.
 
 Frozen: the backbone's [CLS] vectors are computed once and kept; a projection to 512 is trained on them with a linear
 head,
@@ -34,7 +34,7 @@ MODES = ("frozen", "finetuned")
 # As figures and tables call the encoder: never "AST" for something that is not.
 NAMES = {"ast-pretrained": "AST", "ast-small-scratch": "Small AST from scratch", "cnn-fallback": "CNN encoder (no AST)"}
 BLOCK = 256  # clips per file of intermediate [CLS] vectors: what a kill can cost
-BATCH = 8  # clips at a time through a backbone: larger batches are no faster (PERFORMANCE §5)
+BATCH = 8  # clips at a time through a backbone: larger batches are no faster
 
 
 class Result(NamedTuple):
@@ -219,7 +219,7 @@ def _result(work: Work, model: nn.Module, inputs: Array, copies: Array | None) -
 
 
 def _note(config: Config, encoder: Encoder, note: str, results: dict[str, Result], chosen: str) -> dict[str, Any]:
-    """Return which encoder made the embeddings, as results, figures and pages repeat it (SPEC T4)."""
+    """Return which encoder made the embeddings, as results, figures and pages repeat it."""
     return {
         "kind": encoder.kind,
         "name": NAMES[encoder.kind],

@@ -1,4 +1,4 @@
-"""One pass of a batch through a model: its loss, a step, a prediction, in whatever memory there is (SPEC S10)."""
+"""One pass of a batch through a model: its loss, a step, a prediction, in whatever memory there is."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -84,7 +84,7 @@ def evaluate(model: nn.Module, loader: DataLoader[Any], device: Device, objectiv
 
 
 class MicroBatch:
-    """Takes optimiser steps; halves the part of a batch that is in memory at once when it does not fit (SPEC S10).
+    """Takes optimiser steps; halves the part of a batch that is in memory at once when it does not fit.
 
     Gradients of the parts are added up, weighted by their clips, so the effective batch size stays. Batch norm sees the
     parts, as it must.

@@ -1,6 +1,6 @@
 """One loop for every training: a generator of epochs, early stopping, and a state from which a killed run goes on.
 
-Bit-identical after a kill (SPEC R1): the order of clips and all dropout are functions of (seed, epoch) alone, so the
+Bit-identical after a kill: the order of clips and all dropout are functions of (seed, epoch) alone, so the
 state between two epochs is the weights, the optimiser's moments and the history, and nothing else.
 """
 
@@ -110,7 +110,7 @@ def train_baseline(
     objective: Objective = cross_entropy,
     parameters: Sequence[dict[str, Any]] | None = None,
 ) -> State:
-    """Train a model to its end, from wherever an earlier call was stopped; leave it with its best weights (SPEC B4).
+    """Train a model to its end, from wherever an earlier call was stopped; leave it with its best weights.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def fit(
     """Yield one epoch after the other until the schedule ends; the caller saves and logs.
 
     Early stopping watches `training.monitor`; equal accuracies are decided by the validation loss. Patience counts only
-    after `min_steps` optimiser steps, and the number of epochs is raised until those fit (SPEC B4).
+    after `min_steps` optimiser steps, and the number of epochs is raised until those fit.
     """
     recipe, seed = training.recipe, training.config.train.seed
     micro = MicroBatch(device)

@@ -1,4 +1,4 @@
-"""Kill -9 at random moments in every phase; started again, the run ends with the bytes of an unbroken one (SPEC R1).
+"""Kill -9 at random moments in every phase; started again, the run ends with the bytes of an unbroken one.
 
 `SMD_KILLS=30 python -m pytest tests/core/test_kill.py` kills thirty times instead of a few.
 """

@@ -154,7 +154,7 @@ def test_the_autoencoder_has_the_prescribed_shapes_for_even_and_odd_sizes() -> N
 
 
 def test_the_decoder_reaches_the_whole_range_of_its_target() -> None:
-    """An output layer such as tanh could not: peers' autoencoders never rebuilt a decibel (DETECTION 1.2)."""
+    """An output layer such as tanh could not: peers' autoencoders never rebuilt a decibel."""
     torch.manual_seed(0)
     model = MultiTaskAutoencoder(32, 32, 32)
     targets = torch.where(torch.arange(32)[:, None] < 16, -75.0, -2.0).expand(8, 1, 32, 32).clone()
