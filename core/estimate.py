@@ -74,7 +74,7 @@ def estimate(config: Config, clips: int, sources: int = 1) -> dict[str, Estimate
     ----------
     sources : of the class that has more of them; the audit may leave out each in turn.
     """
-    costs = {phase: _cost(phase, config) for phase in MEASURES}
+    costs = {phase: cost_of(phase, config) for phase in MEASURES}
     log_mel_mb = clips * config.spectrogram.n_mels * frames(config) * 4 / 1e6
     filterbank_mb = clips * ast_filterbank(np.ones(config.audio.samples, np.float32)).size * 2 / 1e6
     data_mb = {"autoencoder": 3 * log_mel_mb, "baselines": 3 * log_mel_mb, "hybrid": 2 * log_mel_mb}
@@ -137,7 +137,7 @@ def _passes(config: Config, training: str, train_clips: int) -> float:
 # Measuring
 
 
-def _cost(phase: str, config: Config) -> Cost:
+def cost_of(phase: str, config: Config) -> Cost:
     """Return a phase's costs, measured now unless they were measured here before with the same sizes."""
     machine = [platform.processor(), platform.machine(), os.cpu_count(), torch.__version__, choose_device().description]
     sizes = config.sections(["audio", "spectrogram", "autoencoder", "transformer", "baselines", "hybrid"])

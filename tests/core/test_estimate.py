@@ -1,5 +1,7 @@
 """The plan: what is done, what would run, and how long that takes on this machine."""
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ def test_every_phase_is_measured() -> None:
 
 
 def test_time_and_memory_grow_with_the_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimation, "_cost", unit_costs)
+    monkeypatch.setattr(estimation, "cost_of", unit_costs)
     few, many = estimate(Config(), 400), estimate(Config(), 4000)
     assert many["prepare"].seconds - few["prepare"].seconds == pytest.approx(3.6)
     assert many["autoencoder"].memory_mb - few["autoencoder"].memory_mb == pytest.approx(3 * 3600 * 128 * 157 * 4 / 1e6)
@@ -33,7 +35,7 @@ def test_time_and_memory_grow_with_the_clips(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_training_counts_its_steps_its_validation_and_its_recalibration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimation, "_cost", unit_costs)
+    monkeypatch.setattr(estimation, "cost_of", unit_costs)
     recipe = Config().baselines.cnn
     steps = 2800 // recipe.batch_size + 1
     passes = recipe.epochs * (steps + (steps * 0.15 / 0.70 + 16) / 3)
@@ -42,7 +44,7 @@ def test_a_training_counts_its_steps_its_validation_and_its_recalibration(monkey
 
 
 def test_the_audit_counts_the_trainings_it_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimation, "_cost", unit_costs)
+    monkeypatch.setattr(estimation, "cost_of", unit_costs)
 
     def audit(*settings: str) -> float:
         return estimate(with_settings(Config(), settings), 4000, sources=12)["audit"].seconds
@@ -54,7 +56,7 @@ def test_the_audit_counts_the_trainings_it_repeats(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_the_pages_show_costs_no_more_than_the_clips_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimation, "_cost", unit_costs)
+    monkeypatch.setattr(estimation, "cost_of", unit_costs)
 
     def seconds(clips: int) -> float:
         few = with_settings(Config(), ["explain.attention_clips=1000", "explain.map_clips=2000"])
@@ -66,11 +68,12 @@ def test_what_the_pages_show_costs_no_more_than_the_clips_that_are_asked_for(mon
 
 def test_one_phase_is_really_measured_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMD_ARTIFACTS", str(tmp_path))
-    first = estimation._cost("hybrid", small_config())
+    first = estimation.cost_of("hybrid", small_config())
     assert 0 < first.per_step["hybrid"] < 10
     assert first.memory_mb > 50
-    monkeypatch.setattr(estimation, "_measure", None)
-    assert estimation._cost("hybrid", small_config()) == first
+    (file,) = (tmp_path / "machine").iterdir()
+    file.write_text(json.dumps(asdict(replace(first, memory_mb=12.5))), encoding="utf-8")
+    assert estimation.cost_of("hybrid", small_config()) == replace(first, memory_mb=12.5)
 
 
 def test_the_plan_prints_phases_files_times_and_what_is_left(

@@ -38,11 +38,11 @@ def test_every_model_of_every_run_has_a_row_with_its_own_numbers(
 def test_runs_tested_on_other_clips_are_not_compared(
     two_runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = two_runs[1].predictions
-    lines = table.read_text().splitlines()
+    predictions = two_runs[1].predictions
+    lines = predictions.read_text().splitlines()
     test = next(line for line in lines if ",test," in line)
     gone = [line for line in lines if not line.startswith(test.split(",")[0] + ",")]
-    table.write_text("\n".join(gone) + "\n")
+    predictions.write_text("\n".join(gone) + "\n")
     assert compare.main(["first", "second"]) == 1
     assert "run second: it was not tested on the clips of first" in capsys.readouterr().err
 

@@ -41,7 +41,7 @@ class Executed(NamedTuple):
     artifacts: Path
 
 
-def read() -> NotebookNode:
+def stored() -> NotebookNode:
     return nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)
 
 
@@ -51,14 +51,14 @@ def sources(notebook: NotebookNode, kind: str) -> list[str]:
 
 def sections(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
     """Return the cells under each header."""
-    found: dict[str, list[NotebookNode]] = {}
+    cells_of: dict[str, list[NotebookNode]] = {}
     for cell in notebook.cells:
         header = re.match(r"## (.+)", cell.source)
         if header and cell.cell_type == "markdown":
-            found[header[1]] = []
-        elif found:
-            found[list(found)[-1]].append(cell)
-    return found
+            cells_of[header[1]] = []
+        elif cells_of:
+            cells_of[list(cells_of)[-1]].append(cell)
+    return cells_of
 
 
 def outputs(cells: Iterable[NotebookNode], kind: str) -> Iterator[object]:
@@ -96,7 +96,7 @@ def commands(notebook: NotebookNode) -> set[str]:
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Executed:
     """Run the notebook where Jupyter runs it, in its own folder, away from the kernels and settings of this machine."""
     home = tmp_path_factory.mktemp("walkthrough")
-    notebook = read()
+    notebook = stored()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SMD_WALKTHROUGH", "quick")
         environment.setenv("SMD_ARTIFACTS", str(home / "artifacts"))
@@ -137,11 +137,11 @@ def test_every_phase_shows_a_figure(executed: Executed) -> None:
 
 def test_the_evaluation_names_every_detector_with_its_clips_and_intervals(executed: Executed) -> None:
     evaluation = sections(executed.notebook)["Phase 7. Evaluation"]
-    table = str(next(outputs(evaluation, "text/html")))
-    assert all(f"<th>{name}</th>" in table for name in DETECTORS.values())
-    assert "<th>clips</th>" in table
-    assert "<th>songs</th>" in table
-    assert len(re.findall(r"<td>\d\.\d{3} \[\d\.\d\d, \d\.\d\d\]</td>", table)) == 4 * len(DETECTORS)
+    html = str(next(outputs(evaluation, "text/html")))
+    assert all(f"<th>{name}</th>" in html for name in DETECTORS.values())
+    assert "<th>clips</th>" in html
+    assert "<th>songs</th>" in html
+    assert len(re.findall(r"<td>\d\.\d{3} \[\d\.\d\d, \d\.\d\d\]</td>", html)) == 4 * len(DETECTORS)
 
 
 def test_no_song_is_shown_in_two_splits(executed: Executed) -> None:
@@ -154,20 +154,20 @@ def test_no_song_is_shown_in_two_splits(executed: Executed) -> None:
 
 
 def test_every_phase_has_its_header_and_runs_under_it() -> None:
-    found = sections(read())
-    assert tuple(found) == HEADERS
-    for name, cells in zip(NAMES, list(found.values())[1:-1], strict=True):
+    cells_of = sections(stored())
+    assert tuple(cells_of) == HEADERS
+    for name, cells in zip(NAMES, list(cells_of.values())[1:-1], strict=True):
         assert [run for cell in cells for run in re.findall(r'^run_phase\("(\w+)"\)', cell.source, re.M)] == [name]
 
 
 def test_nothing_is_stored_in_the_notebook() -> None:
-    cells = [cell for cell in read().cells if cell.cell_type == "code"]
+    cells = [cell for cell in stored().cells if cell.cell_type == "code"]
     assert cells
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
 def test_no_result_is_typed_into_the_notebook() -> None:
-    assert typed_numbers(read()) == []
+    assert typed_numbers(stored()) == []
 
 
 @pytest.mark.parametrize("result", ["The hybrid reaches 0.9.", "Accuracy: 87 %", "Two of 12 clips are `human`."])
@@ -176,7 +176,7 @@ def test_a_typed_result_is_seen(result: str) -> None:
 
 
 def test_the_file_is_a_notebook_that_any_jupyter_opens() -> None:
-    notebook = read()
+    notebook = stored()
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
@@ -184,7 +184,7 @@ def test_the_file_is_a_notebook_that_any_jupyter_opens() -> None:
 
 
 def test_every_command_it_names_exists() -> None:
-    named = commands(read())
+    named = commands(stored())
     assert {"scripts.pipeline", "dashboard/app.py"} <= named
     assert all((ROOT / f"{name.removesuffix('.py').replace('.', '/')}.py").is_file() for name in named)
 
@@ -202,5 +202,5 @@ def test_outside_the_project_the_first_cell_says_where_to_start(tmp_path: Path) 
 
 def _first_cell(folder: Path, then: str) -> subprocess.CompletedProcess[str]:
     """Run the first code cell, and what follows, by a Python that knows nothing of the project."""
-    code = f"{sources(read(), 'code')[0]}\n{then}"
+    code = f"{sources(stored(), 'code')[0]}\n{then}"
     return subprocess.run([sys.executable, "-P", "-c", code], cwd=folder, capture_output=True, text=True, check=False)

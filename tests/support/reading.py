@@ -31,7 +31,7 @@ def words(app: AppTest) -> str:
     said += [f"{metric.label} {metric.value}" for metric in app.metric]
     said += [button.label for button in app.button]
     said += [unescape(re.sub(r"<[^>]+>", " ", body)) for body in drawn(app)]
-    return "\n".join([*said, *(table.value.to_string() for table in [*app.dataframe, *app.table])])
+    return "\n".join([*said, *(frame.value.to_string() for frame in [*app.dataframe, *app.table])])
 
 
 def drawn(app: AppTest, kind: str = "") -> list[str]:

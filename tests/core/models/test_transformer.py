@@ -101,9 +101,9 @@ def test_native_length_keeps_each_patch_at_its_trained_position(tiny: Path) -> N
     trained = reference(tiny)
     shorter = ASTModel(ASTConfig(max_length=FRAMES, **TINY)).eval()
     weights = trained.state_dict()
-    table = weights["embeddings.position_embeddings"][0]
-    rows = [table[2 + 101 * row : 2 + 101 * row + 49] for row in range(12)]
-    weights["embeddings.position_embeddings"] = torch.cat([table[:2], *rows])[None]
+    positions = weights["embeddings.position_embeddings"][0]
+    rows = [positions[2 + 101 * row : 2 + 101 * row + 49] for row in range(12)]
+    weights["embeddings.position_embeddings"] = torch.cat([positions[:2], *rows])[None]
     shorter.load_state_dict(weights)
     with torch.no_grad():
         expected = shorter(clips()).last_hidden_state[:, 0]
@@ -246,8 +246,8 @@ def test_the_small_transformer_has_the_same_architecture() -> None:
 
 
 def test_the_small_transformer_tells_places_apart_before_training() -> None:
-    table = small(CONFIG, FRAMES).backbone.embeddings.position_embeddings[0, 2:].detach()
-    similarity = functional.normalize(table, dim=1) @ functional.normalize(table, dim=1).T
+    positions = small(CONFIG, FRAMES).backbone.embeddings.position_embeddings[0, 2:].detach()
+    similarity = functional.normalize(positions, dim=1) @ functional.normalize(positions, dim=1).T
     assert similarity.fill_diagonal_(0).max() < 0.9999
     assert similarity[0, 1] > similarity[0, 40]  # a neighbour in time is nearer than a place 4 seconds away
 
