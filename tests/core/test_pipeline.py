@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from core import storage
 from core.artifacts import DETECTORS, ROOT, SPLITS, PhaseRecord, Run
 from core.config import Config, SplitConfig, with_settings
 from core.data.places import Candidate, Place
+from core.data.splits import missing_sources, split_songs
 from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
 from core.evaluation.attention import attention_sentences
 from core.evaluation.detectors import comparison_table
@@ -30,6 +32,7 @@ from core.pipeline import NAMES, PHASES, execute, statuses
 from core.training import checkpoints
 from scripts import pipeline as command
 from tests.conftest import small_config
+from tests.support.sharing import made_once
 
 
 def hashes(run: Run) -> dict[str, str]:
@@ -131,14 +134,15 @@ def test_results_are_those_of_the_predictions_over_the_whole_split(finished: Run
     with finished.predictions.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     for name in DETECTORS:
-        own = [row for row in rows if row["model"] == name]
-        labels = [row["label"] == "ai" for row in own]
-        found = results["models"][name]["test"]
-        assert found["n"] == len(own)
-        assert found["accuracy"] == pytest.approx(np.mean([row["label"] == row["prediction"] for row in own]))
-        assert found["roc_auc"] == pytest.approx(roc_auc_score(labels, [float(row["probability"]) for row in own]))
-        low, high = found["intervals"]["roc_auc"]
-        assert low <= found["roc_auc"] <= high
+        of_model = [row for row in rows if row["model"] == name]
+        labels = [row["label"] == "ai" for row in of_model]
+        probabilities = [float(row["probability"]) for row in of_model]
+        scores = results["models"][name]["test"]
+        assert scores["n"] == len(of_model)
+        assert scores["accuracy"] == pytest.approx(np.mean([row["label"] == row["prediction"] for row in of_model]))
+        assert scores["roc_auc"] == pytest.approx(roc_auc_score(labels, probabilities))
+        low, high = scores["intervals"]["roc_auc"]
+        assert low <= scores["roc_auc"] <= high
 
 
 def test_the_table_is_sorted_by_accuracy_and_equals_the_results(finished: Run) -> None:
@@ -155,14 +159,14 @@ def test_the_run_says_which_encoder_made_the_embeddings_and_never_calls_it_ast(f
 
 
 def test_the_reconstruction_is_measured_beside_the_mean_spectrogram(finished: Run) -> None:
-    found = finished.read_results()["reconstruction"]
+    reconstruction = finished.read_results()["reconstruction"]
     train = finished.read_dataset().log_mel[finished.read_dataset().rows("train")]
     test = finished.read_dataset().log_mel[finished.read_dataset().rows("test")]
     model, _ = checkpoints.load(finished.checkpoint("ae_multitask_best"), "")
     deviation = model.normalise.deviation.numpy()  # type: ignore[union-attr]
     expected = (((test - train.mean(axis=0)) / deviation) ** 2).mean()
-    assert found["mean_spectrogram_mse"] == pytest.approx(float(expected), rel=1e-3)
-    assert 0 < found["test_mse"] < 10
+    assert reconstruction["mean_spectrogram_mse"] == pytest.approx(float(expected), rel=1e-3)
+    assert 0 < reconstruction["test_mse"] < 10
 
 
 def test_the_attention_is_put_into_words_from_its_numbers(finished: Run) -> None:
@@ -197,13 +201,23 @@ def test_a_second_run_does_nothing(copy: Run, demo_place: Place, caplog: pytest.
         ("explain.attention_clips=5", ["explain"]),
     ],
 )
-def test_a_changed_setting_runs_its_phase_and_what_depends_on_it(
-    copy: Run, demo_place: Place, caplog: pytest.LogCaptureFixture, setting: str, expected: list[str]
+def test_a_changed_setting_makes_its_phase_stale_and_what_depends_on_it(
+    finished: Run, demo_place: Place, setting: str, expected: list[str]
+) -> None:
+    config = small_config(setting)
+    plan = statuses(finished, config, demo_place.listing(config.split))
+    stale = [status for status in plan if not status.valid]
+    assert [status.phase.name for status in stale] == expected
+    assert stale[0].reason == f"changed: {setting.partition('=')[0]}"
+
+
+def test_what_a_changed_setting_makes_stale_is_run_and_nothing_else(
+    copy: Run, demo_place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    execute(copy, small_config(setting), demo_place)
-    assert ran(caplog) == expected
-    assert any(f"changed: {setting.partition('=')[0]}" in message for message in caplog.messages)
+    execute(copy, small_config("hybrid.recipe.epochs=2", "explain.attention_clips=5"), demo_place)
+    assert ran(caplog) == ["hybrid", "audit", "evaluate", "explain"]
+    assert any("changed: hybrid.recipe.epochs" in message for message in caplog.messages)
 
 
 def test_a_file_touched_but_not_changed_costs_one_phase(
@@ -217,28 +231,41 @@ def test_a_file_touched_but_not_changed_costs_one_phase(
     assert ran(caplog) == ["prepare"]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("features/ae_latents.npz", ["autoencoder"]),
-        ("checkpoints/hybrid_best.pth", ["hybrid"]),
-        ("results/results.json", ["evaluate"]),
-    ],
-)
-@pytest.mark.parametrize("damage", ["gone", "cut", "flipped"])
-def test_a_damaged_file_is_named_and_made_again_the_same(
-    copy: Run, demo_place: Place, caplog: pytest.LogCaptureFixture, name: str, expected: list[str], damage: str
-) -> None:
-    before, path = hashes(copy), copy.folder / name
+MADE_BY = {
+    "features/ae_latents.npz": "autoencoder",
+    "checkpoints/hybrid_best.pth": "hybrid",
+    "results/results.json": "evaluate",
+}
+
+
+def damage(path: Path, how: str) -> None:
+    """Delete a file, keep its first bytes alone, or turn one bit of it."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.unlink()
-    if damage != "gone":
-        path.write_bytes(bytes(content) if damage == "flipped" else bytes(content[:100]))
+    if how != "gone":
+        path.write_bytes(bytes(content) if how == "flipped" else bytes(content[:100]))
+
+
+@pytest.mark.parametrize("name", MADE_BY)
+@pytest.mark.parametrize("how", ["gone", "cut", "flipped"])
+def test_a_damaged_file_is_named_and_its_phase_is_stale(copy: Run, demo_place: Place, name: str, how: str) -> None:
+    damage(copy.folder / name, how)
+    plan = statuses(copy, small_config(), demo_place.listing(small_config().split))
+    first = next(status for status in plan if not status.valid)
+    assert (first.phase.name, first.reason) == (MADE_BY[name], f"missing or damaged: {name}")
+
+
+@pytest.mark.parametrize(("name", "how"), list(zip(MADE_BY, ["gone", "cut", "flipped"], strict=True)))
+def test_a_damaged_file_is_made_again_the_same_and_nothing_else(
+    copy: Run, demo_place: Place, caplog: pytest.LogCaptureFixture, name: str, how: str
+) -> None:
+    before = hashes(copy)
+    damage(copy.folder / name, how)
     caplog.set_level("INFO")
     execute(copy, small_config(), demo_place)
     assert any(f"missing or damaged: {name}" in message for message in caplog.messages)
-    assert ran(caplog) == expected
+    assert ran(caplog) == [MADE_BY[name]]
     assert hashes(copy) == before
 
 
@@ -325,33 +352,41 @@ def test_a_phase_that_only_leaves_out_cannot_be_forced(copy: Run, demo_place: Pl
 # What settings add
 
 
-def test_single_task_autoencoders_and_end_to_end_tuning_are_made_and_compared(copy: Run, demo_place: Place) -> None:
-    settings = ["autoencoder.variants=true", "hybrid.end_to_end=true", "hybrid.end_to_end_recipe.epochs=1"]
-    execute(copy, small_config(*settings), demo_place)
-    results = copy.read_results()
-    variants = {found["variant"]: found for found in results["autoencoder_variants"]}
+@pytest.fixture(scope="module")
+def elaborate(finished: Run, demo_place: Place) -> Run:
+    """Return a run with single-task autoencoders, end-to-end tuning and pretrained weights from a local folder."""
+
+    def make(folder: Path) -> None:
+        sizes = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
+        ASTModel(ASTConfig(**sizes)).save_pretrained(folder / "weights")
+        settings = ["autoencoder.variants=true", "hybrid.end_to_end=true", "hybrid.end_to_end_recipe.epochs=1"]
+        settings += [f"transformer.weights={folder / 'weights'}"]
+        shutil.copytree(finished.folder, folder / "elaborate")
+        execute(Run(folder / "elaborate"), small_config(*settings), demo_place)
+
+    return Run(made_once("elaborate", make) / "elaborate")
+
+
+def test_single_task_autoencoders_and_end_to_end_tuning_are_made_and_compared(elaborate: Run) -> None:
+    results = elaborate.read_results()
+    variants = {variant["variant"]: variant for variant in results["autoencoder_variants"]}
     assert set(variants) == {"multitask", "reconstruction", "human_only"}
-    assert all(0 <= found["probe_auc"] <= 1 and found["test_mse"] > 0 for found in variants.values())
+    assert all(0 <= variant["probe_auc"] <= 1 and variant["test_mse"] > 0 for variant in variants.values())
     assert variants["multitask"]["test_mse"] == pytest.approx(results["reconstruction"]["test_mse"])
     assert results["end_to_end"]["test"]["n"] == 8
-    assert copy.checkpoint("hybrid_end_to_end_best").exists()
+    assert elaborate.checkpoint("hybrid_end_to_end_best").exists()
 
 
-def test_pretrained_weights_from_a_local_folder_take_the_same_path_and_are_called_ast(
-    copy: Run, demo_place: Place, tmp_path: Path
-) -> None:
-    sizes = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
-    ASTModel(ASTConfig(**sizes)).save_pretrained(tmp_path / "weights")
-    execute(copy, small_config(f"transformer.weights={tmp_path / 'weights'}"), demo_place)
-    encoder = copy.read_results()["encoder"]
+def test_pretrained_weights_from_a_local_folder_take_the_same_path_and_are_called_ast(elaborate: Run) -> None:
+    encoder = elaborate.read_results()["encoder"]
     assert (encoder["kind"], encoder["name"], encoder["reason"]) == ("ast-pretrained", "AST", "")
     assert encoder["modes"] == ["frozen"] or torch.cuda.is_available()
-    loaded, _ = checkpoints.load(copy.checkpoint("transformer_best"), "")
+    loaded, _ = checkpoints.load(elaborate.checkpoint("transformer_best"), "")
     assert isinstance(loaded, Encoder)
-    clips, filterbanks = copy.read_clips(), storage.read_npy(copy.filterbank, "")
+    clips, filterbanks = elaborate.read_clips(), storage.read_npy(elaborate.filterbank, "")
     with torch.inference_mode():
         embedding = loaded(torch.from_numpy(filterbanks[:4].astype(np.float32))).embedding
-    stored = torch.from_numpy(copy.read_splits(copy.transformer_embeddings, "")[:4])
+    stored = torch.from_numpy(elaborate.read_splits(elaborate.transformer_embeddings, "")[:4])
     torch.testing.assert_close(embedding, stored, atol=0.05, rtol=0.05)  # bfloat16 where the CPU has it
     assert len(clips) == 48
 
@@ -368,8 +403,8 @@ def test_a_hub_out_of_reach_goes_on_with_the_small_transformer_and_says_why(
         raise WeightsError("MIT/ast", "the hub cannot give it (no network)", "Name a folder")
 
     monkeypatch.setattr("core.models.transformer.load_backbone", unreachable)
-    execute(copy, small_config("transformer.weights=MIT/ast"), demo_place)
-    encoder = copy.read_results()["encoder"]
+    execute(copy, small_config("transformer.weights=MIT/ast"), demo_place, only=["transformer"])
+    encoder = storage.read_json(copy.transformer_note, "")  # what the results say of the encoder
     assert encoder["kind"] == "ast-small-scratch"
     assert "the hub cannot give it" in encoder["reason"]
 
@@ -428,16 +463,39 @@ def test_the_space_needed_grows_with_the_clips() -> None:
     assert bytes_needed(4000, degraded) == pytest.approx(4000 * (2 + 2 * 0.7) * clip)
 
 
-def test_real_clips_are_all_usable_and_every_source_is_in_every_split(real_data: Path, tmp_path: Path) -> None:
+def songs_by_source(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the songs of each source, each once, in their order."""
+    songs: dict[str, dict[str, None]] = defaultdict(dict)
+    for source, song in rows:
+        songs[source][song] = None
+    return {source: list(names) for source, names in songs.items()}
+
+
+def test_real_clips_are_usable_and_few_songs_are_said_to_be_missing(real_data: Path, tmp_path: Path) -> None:
+    """Up to four songs of every source: as many as it takes to be in every split, and one more."""
+    rows = storage.read_csv(real_data / "manifest.csv", ["path", "label", "group", "source"], "")
+    songs = songs_by_source((row["source"], row["group"]) for row in rows)
+    chosen = [row for row in rows if row["group"] in songs[row["source"]][:4]]
+    storage.write_csv(tmp_path / "some.csv", list(rows[0]), [list(row.values()) for row in chosen])
     run = Run(tmp_path / "run")
-    execute(run, Config(), Place(real_data, manifest="manifest.csv"), only=["prepare"])
-    clips = run.read_clips()
-    assert (
-        len(clips) + len(storage.read_csv(run.skipped_table, ["path"], ""))
-        == len((real_data / "manifest.csv").read_text().splitlines()) - 1
-    )
-    assert len(clips) > 700
-    assert len({(clip.source, clip.split) for clip in clips}) == 3 * len({clip.source for clip in clips})
+    execute(run, Config(), Place(real_data, manifest=str(tmp_path / "some.csv")), only=["prepare"])
+    clips, record = run.read_clips(), run.read_record("prepare")
+    assert storage.read_csv(run.skipped_table, ["path"], "") == []
+    assert [clip.path for clip in sorted(clips, key=lambda clip: clip.path)] == sorted(row["path"] for row in chosen)
+    present = {(clip.source, clip.split) for clip in clips}
+    lacking = {source for source in songs if any((source, split) not in present for split in SPLITS)}
+    assert lacking == {source for source, names in songs.items() if len(names) < len(SPLITS)}
+    assert record is not None
+    assert {note.split()[1] for note in record.notes if " is not in the " in note} == lacking
+
+
+def test_every_real_source_of_three_songs_is_in_every_split(real_data: Path) -> None:
+    clips = Place(real_data, manifest="manifest.csv").candidates(Config().split)
+    assert all((real_data / clip.name).is_file() for clip in clips)
+    labels, groups, sources = zip(*((clip.label, clip.group, clip.source) for clip in clips), strict=True)
+    splits = split_songs(labels, groups, sources, Config().split, Config().split.seed)
+    few = {source for source, songs in songs_by_source(zip(sources, groups, strict=True)).items() if len(songs) < 3}
+    assert {sentence.split()[1] for sentence in missing_sources(sources, splits)} == few
 
 
 # The command

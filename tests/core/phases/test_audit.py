@@ -16,9 +16,10 @@ from core.data.places import Place, manifest
 from core.errors import ArtifactError, ConfigError
 from core.features.front_end import pictures
 from core.phases import audit, retraining
-from core.pipeline import execute
+from core.pipeline import NAMES, execute
 from core.verdict.detector import Detector
 from tests.conftest import small_config
+from tests.support.sharing import made_once
 
 TRANSFORMED = ["rows", "transforms", *(f"probability_{name}" for name in DETECTORS)]
 
@@ -200,7 +201,7 @@ def test_a_part_of_a_run_holds_each_clips_own_features(finished: Run, tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def four_sources(demo_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def four_sources(demo_place: Place) -> Run:
     """Return a run whose clips are said to come from two sources a class, with seeds and unseen sources audited."""
     rows = ["path,label,group,source"]
     for candidate in demo_place.candidates(Config().split):
@@ -208,11 +209,15 @@ def four_sources(demo_place: Place, tmp_path_factory: pytest.TempPathFactory) ->
         label = ("human", "ai")[candidate.label]
         rows.append(f"{candidate.name},{label},{candidate.group},{label}-{number}")
     table = demo_place.root / "sources.csv"
-    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    run = Run(tmp_path_factory.mktemp("artifacts") / "sources")
-    config = small_config("train.seeds=2", "audit.leave_out=all", "audit.robustness_clips=0", "train.waveform_copies=1")
-    execute(run, config, manifest(table))
-    return run
+    settings = ["train.seeds=2", "audit.leave_out=all", "audit.robustness_clips=0", "train.waveform_copies=1"]
+    settings += ["autoencoder.recipe.epochs=1", "transformer.recipe.epochs=1", "baselines.cnn.epochs=1"]
+    until_audit = NAMES[: NAMES.index("audit") + 1]
+
+    def make(folder: Path) -> None:
+        table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        execute(Run(folder / "sources"), small_config(*settings), manifest(table), only=until_audit)
+
+    return Run(made_once("four sources", make) / "sources")
 
 
 def test_leave_one_source_out_answers_for_every_source(four_sources: Run) -> None:
