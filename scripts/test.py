@@ -18,18 +18,19 @@ sys.path.insert(
 
 from scripts import environment
 
+PROCESSES = min((os.cpu_count() or 1) + 1, 4)  # one more than cores: tests of the pages wait for a browser
 STEPS = {
     "format": ("-m", "ruff", "format", "--check", "."),
     "lint": ("-m", "ruff", "check", "."),
     "types": ("-m", "mypy"),
-    "tests": ("-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"),
+    "tests": ("-m", "pytest", "-n", str(PROCESSES), "--dist", "worksteal"),
 }
 
 
 def main() -> int:
     """Run every step and return 1 when any failed; what follows the command goes to pytest."""
     for_pytest = _arguments()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # test files run side by side, one to a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, about one to a core
     try:
         environment.prepare(environment.RUNTIME, environment.TESTS)
         outcomes = [_passes(name, *arguments) for name, arguments in _steps(for_pytest).items()]
