@@ -28,10 +28,15 @@ FLAGS = (
 )  # fmt: skip
 WAIT = 60.0  # seconds
 HEIGHT = 900  # pixels
+OPENINGS = [("light", 1280), ("dark", 390)]  # a theme and a width in pixels
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}
+GROUND = "return getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 ROW = 35  # pixels of a table's row; its title is as high
 IDLE = "return document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 SETTLED = """const count = (selector) => document.querySelectorAll(selector).length
-    return count('h1') > 0 && count('[data-testid=stSkeleton], [data-testid=stSpinner]') === 0
+    const fades = (each) => each.playState === 'running' && isFinite(each.effect.getComputedTiming().endTime)
+    return count('h1') > 0 && count('[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]') === 0
+    && !document.getAnimations().some(fades)
     && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
     && count('.js-plotly-plot .main-svg') >= 2 * count('[data-testid=stPlotlyChart]')"""
 
@@ -112,6 +117,15 @@ def visit(browser: "Chrome", url: str, theme: str = "light", width: int = 1280) 
     return text(browser)
 
 
+def both_themes(browser: "Chrome", first: str, width: int = 1280) -> Iterator[str]:
+    """Yield the theme that the page was opened in, and the other once the page has it, too."""
+    for theme in sorted(GROUNDS, key=lambda theme: theme != first):
+        look(browser, theme, width)
+        until(lambda theme=theme: browser.execute_script(GROUND) == GROUNDS[theme])  # type: ignore[misc]
+        settle(browser)
+        yield theme
+
+
 def settle(browser: "Chrome") -> None:
     """Wait until nothing runs, every chart is drawn, and the words stay as they are."""
     seen = [""]
@@ -144,9 +158,9 @@ def press(browser: "Chrome", x: float, y: float, *to: tuple[float, float]) -> No
 
 def choose_row(browser: "Chrome", number: int) -> None:
     """Choose a row of the page's first table, the first being 1."""
-    table = browser.find_element("css selector", "[data-testid=stDataFrame] canvas")
+    canvas = browser.find_element("css selector", "[data-testid=stDataFrame] canvas")
     place = "const box = arguments[0].getBoundingClientRect(); return [box.x, box.y]"
-    x, y = browser.execute_script(place, table)
+    x, y = browser.execute_script(place, canvas)
     press(browser, x + 16, y + (number + 0.5) * ROW)
 
 

@@ -150,10 +150,10 @@ class Invention:
         sources = np.array([clip[4] for clip in self.clips])
         parts = []
         for label, name in sorted((label, name) for label, names in self.sources.items() for name in names):
-            own = sources == name
+            heard = sources == name
             for role, chosen in (
-                ("held_out", own),
-                *((role, ~own & (self.splits == role)) for role in ("val", "test")),
+                ("held_out", heard),
+                *((role, ~heard & (self.splits == role)) for role in ("val", "test")),
             ):
                 parts += [(name, label, row, role) for row in np.flatnonzero(chosen)]
         columns = [np.array(column) for column in zip(*parts, strict=True)]

@@ -10,9 +10,9 @@ from scripts.environment import locked
 _BASE: list[Path] = []  # the folder of this run of the tests; its processes have theirs below it
 
 
-def share(own: Path) -> None:
+def share(temporary: Path) -> None:
     """Say which temporary folder the tests of this process have."""
-    _BASE[:] = [own.parent if "PYTEST_XDIST_WORKER" in os.environ else own]
+    _BASE[:] = [temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary]
 
 
 def made_once(name: str, make: Callable[[Path], object]) -> Path:

@@ -27,15 +27,14 @@ def runs(shelf: Path) -> None:
     invent(shelf, "half", only=("prepare", "autoencoder"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("theme", "width"), browsing.OPENINGS)
 def test_the_overview_fits_and_complains_about_nothing(browser: "Chrome", address: str, theme: str, width: int) -> None:
     text = visit(browser, f"{address}/?run=hostile", theme, width)
     assert "tells AI from human" in text
     assert "What may not be claimed" in text
-    assert too_wide(browser) <= 0
-    background = browser.execute_script("return getComputedStyle(document.querySelector('.stApp')).backgroundColor")
-    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}[theme]
+    assert browser.execute_script(browsing.GROUND) == browsing.GROUNDS[theme]
+    for shown in browsing.both_themes(browser, theme, width):
+        assert too_wide(browser) <= 0, shown
     assert complaints(browser) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from core.artifacts import Run
 from dashboard.reading.annotations import read_annotations
-from tests.support.browsing import complaints, says, too_wide, until, visit
+from tests.support.browsing import OPENINGS, both_themes, complaints, says, too_wide, until, visit
 from tests.support.invented_run import invent
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (tests/requirements.txt)")
@@ -136,15 +136,15 @@ def test_on_a_phone_tags_and_note_come_between_the_clip_and_the_verdicts(
     assert clip < ahead < tag < note < verdicts
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("theme", "width"), OPENINGS)
 def test_the_audit_fits_and_complains_about_nothing(
     browser: "Chrome", address: str, run: Run, theme: str, width: int
 ) -> None:
     visit(browser, f"{address}/audit?run=audited&model=Hybrid", theme, width)
     says(browser, "Clip 1 of")
-    assert too_wide(browser) <= 0
     cut = """return [...document.querySelectorAll('[data-testid=stMain] button p')]
         .filter(label => label.scrollWidth > label.clientWidth + 1).map(label => label.innerText)"""
-    assert browser.execute_script(cut) == []
+    for shown in both_themes(browser, theme, width):
+        assert too_wide(browser) <= 0, shown
+        assert browser.execute_script(cut) == []
     assert complaints(browser) == []
