@@ -324,7 +324,8 @@ def test_models_that_cannot_be_loaded_end_the_scan_with_their_reason(
 def test_twenty_real_clips_are_answered(
     real_data: Path, finished: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    files = sorted(real_data.rglob("*.flac"))[::40]
+    every = sorted(real_data.rglob("*.flac"))
+    files = every[:: len(every) // 20][:20]
     assert len(files) == 20
     assert run_detect(*files, "--csv", "-") == detect.ANSWERED
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
