@@ -23,7 +23,7 @@ def attention_results(evidence: Evidence) -> dict[str, Any]:
     difference = class_difference(of_ae, labels, groups)
     undecided = np.flatnonzero((evidence.splits == "test") & (np.abs(weights[:, 0] - 0.5) < UNDECIDED))
     against = compare(evidence, evidence.probabilities["hybrid"], evidence.concatenation)
-    found = {
+    analysis = {
         "mean_weights": branch_weights(evidence, "hybrid"),
         "difference": asdict(difference),
         "undecided": [evidence.clips[row].path for row in undecided],
@@ -31,7 +31,7 @@ def attention_results(evidence: Evidence) -> dict[str, Any]:
         "against_concatenation": against,
         "without": {name: _without(evidence, "hybrid", name) for name in FUSIONS["hybrid"]},
     }
-    return {**found, "sentences": attention_sentences(found, len(labels))}
+    return {**analysis, "sentences": attention_sentences(analysis, len(labels))}
 
 
 def three_way_results(evidence: Evidence) -> dict[str, Any]:
@@ -71,31 +71,31 @@ def _without(evidence: Evidence, fusion: str, branch: str) -> dict[str, Any]:
     return {**result, "mean_change": float(np.abs(probability - whole).mean()), "verdicts_changed": int(turned.sum())}
 
 
-def attention_sentences(found: Mapping[str, Any], n: int) -> list[str]:
+def attention_sentences(analysis: Mapping[str, Any], n: int) -> list[str]:
     """Put the attention analysis into words; every number is from the data."""
-    ae, trans = (found["mean_weights"][branch] for branch in FUSIONS["hybrid"])
+    ae, trans = (analysis["mean_weights"][branch] for branch in FUSIONS["hybrid"])
     said = [
         f"On {ae[label]['n']} {word} test clips the hybrid attends {ae[label]['mean']:.0%} to the autoencoder "
         f"and {trans[label]['mean']:.0%} to the transformer."
         for label, word in zip(LABELS, ("human", "AI"), strict=True)
     ]
-    difference = found["difference"]
+    difference = analysis["difference"]
     verb = "differ" if difference["p_value"] < 0.05 else "do not differ detectably"
     said.append(
         f"The weights {verb} between the classes (Mann-Whitney on {difference['songs_human']} human and "
         f"{difference['songs_ai']} AI songs, p = {difference['p_value']:.2g}; "
         f"Cliff's delta {difference['effect']:+.2f}, {difference['size']})."
     )
-    said.append(f"{len(found['undecided'])} of {n} test clips are undecided between the two branches.")
-    area = found["against_concatenation"]["roc_auc"]
+    said.append(f"{len(analysis['undecided'])} of {n} test clips are undecided between the two branches.")
+    area = analysis["against_concatenation"]["roc_auc"]
     better = "better than" if area["low"] > 0 else "worse than" if area["high"] < 0 else "not distinguishable from"
     said.append(
         f"Attention fusion is {better} plain concatenation: AUC {area['value']:+.3f} "
         f"[{area['low']:+.3f}, {area['high']:+.3f}], p = {area['p_value']:.2g}."
     )
     said += [
-        f"Without the {branch}, the hybrid's AUC is {found['without'][branch]['roc_auc']:.3f} "
-        f"and {found['without'][branch]['verdicts_changed']} of {n} verdicts change."
+        f"Without the {branch}, the hybrid's AUC is {analysis['without'][branch]['roc_auc']:.3f} "
+        f"and {analysis['without'][branch]['verdicts_changed']} of {n} verdicts change."
         for branch in FUSIONS["hybrid"]
     ]
     return said

@@ -1,6 +1,6 @@
 """What the audit's raw answers say: shortcuts, degraded files, other seeds.
 
-Each part is None where the audit did not make it. Sources never heard: `evaluate_unheard`.
+Each part is None where the audit did not make it. Sources never heard: `core.evaluation.unheard`.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from core.storage import Array
 def shortcut_results(evidence: Evidence) -> dict[str, Any] | None:
     """Return what a classifier makes of the files without hearing music: of the files, and of what the models hear."""
     names = ("features", "heard", "names", "heard_names")
-    found = evidence.audit(evidence.run.shortcuts, names, answers=False)
-    if found is None:
+    facts = evidence.audit(evidence.run.shortcuts, names, answers=False)
+    if facts is None:
         return None
     equalised = evidence.config.audio.equalise
-    files = _shortcut(evidence, found["features"], found["names"].tolist(), equalised=equalised)
-    heard = _shortcut(evidence, found["heard"], found["heard_names"].tolist(), equalised=equalised)
+    files = _shortcut(evidence, facts["features"], facts["names"].tolist(), equalised=equalised)
+    heard = _shortcut(evidence, facts["heard"], facts["heard_names"].tolist(), equalised=equalised)
     return {"files": files, "heard": heard}
 
 
@@ -63,20 +63,20 @@ def _shortcut(evidence: Evidence, values: Array, names: Sequence[str], *, equali
 
 def robustness_results(evidence: Evidence) -> dict[str, Any] | None:
     """Return every detector's AUC and both error rates after every change, at its own threshold, beside clean clips."""
-    found = evidence.audit(evidence.run.robustness, ("rows", "transforms", "kinds"))
-    if found is None:
+    answers = evidence.audit(evidence.run.robustness, ("rows", "transforms", "kinds"))
+    if answers is None:
         return None
-    rows = found["rows"]
+    rows = answers["rows"]
     labels, groups = evidence.labels[rows], evidence.groups[rows]
     return {
         "n": len(rows),
         "songs": len(np.unique(groups)),
         "clips": {name: int((labels == label).sum()) for label, name in enumerate(LABELS)},
-        "transforms": found["transforms"].tolist(),
-        "kinds": found["kinds"].tolist(),
+        "transforms": answers["transforms"].tolist(),
+        "kinds": answers["kinds"].tolist(),
         "draws": min(FEW_DRAWS, evidence.settings.bootstraps),
         "models": {
-            name: _degraded(evidence, found[f"probability_{name}"], evidence.thresholds[name], labels, groups)
+            name: _degraded(evidence, answers[f"probability_{name}"], evidence.thresholds[name], labels, groups)
             for name in DETECTORS
         },
     }
@@ -88,13 +88,13 @@ def _degraded(
     """Return one detector's figures per transform; the first of the answers (transforms, clips) is of clean clips."""
     settings, clean = evidence.settings, answers[0]
     how = min(FEW_DRAWS, settings.bootstraps), settings.confidence, 0
-    found = []
+    lines = []
     for answer in answers:
         scores = score(labels, answer, threshold).values
         intervals = song_bootstrap(labels, answer, groups, threshold, *how)
         paired = paired_difference(labels, answer, clean, groups, (threshold, threshold), *how)
         change = paired.roc_auc
-        found.append(
+        lines.append(
             {
                 "auc": scores["roc_auc"],
                 "auc_interval": intervals["roc_auc"],
@@ -106,7 +106,7 @@ def _degraded(
                 "auc_change_interval": (change.low, change.high),
             }
         )
-    return found
+    return lines
 
 
 def complement(interval: Sequence[float]) -> Interval:
@@ -119,13 +119,13 @@ def complement(interval: Sequence[float]) -> Interval:
 
 def seed_results(evidence: Evidence) -> dict[str, Any] | None:
     """Return how far test AUC and accuracy move when everything is trained again with other seeds."""
-    found = evidence.audit(evidence.run.seeds, ("seeds",))
-    if found is None:
+    answers = evidence.audit(evidence.run.seeds, ("seeds",))
+    if answers is None:
         return None
     return {
-        "seeds": found["seeds"].tolist(),
+        "seeds": answers["seeds"].tolist(),
         "n": int((evidence.splits == "test").sum()),
-        "models": {name: _spreads(evidence, found[f"probability_{name}"]) for name in DETECTORS},
+        "models": {name: _spreads(evidence, answers[f"probability_{name}"]) for name in DETECTORS},
     }
 
 

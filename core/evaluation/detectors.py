@@ -64,7 +64,7 @@ def calibration_results(evidence: Evidence, name: str) -> dict[str, Any]:
     band = calibration.uncertain_band(*known, settings.max_error)
     result = calibration.band_result(labels, raw, groups, band, settings.bootstraps, settings.confidence, seed=0)
     bins = {
-        when: [found._asdict() for found in calibration.reliability(
+        when: [part._asdict() for part in calibration.reliability(
             labels, values, settings.calibration_bins, settings.confidence
         )]
         for when, values in (("before", raw), ("after", scaled))

@@ -288,7 +288,7 @@ def audit(
     )
 
 
-def advice(found: ShortcutAudit, interval: Interval, clips: int, songs: int, *, equalised: bool = False) -> list[str]:
+def advice(audited: ShortcutAudit, interval: Interval, clips: int, songs: int, *, equalised: bool = False) -> list[str]:
     """Say in plain sentences what an audit means for the models beside it.
 
     Parameters
@@ -298,14 +298,14 @@ def advice(found: ShortcutAudit, interval: Interval, clips: int, songs: int, *, 
     equalised : whether the models heard every clip through one common chain (`audio.equalise`).
     """
     low, high = interval
-    reached = f"test AUC {found.test_auc:.2f} ({low:.2f} to {high:.2f}; {clips} clips, {songs} songs)"
+    reached = f"test AUC {audited.test_auc:.2f} ({low:.2f} to {high:.2f}; {clips} clips, {songs} songs)"
     if low <= 0.5:
         return [f"No shortcut of this kind was found: without the music the classes cannot be told apart, {reached}."]
     sentences = [f"Without hearing any music, a small classifier tells the classes apart: {reached}."]
-    if telling := [result for result in found.features if result.val_auc >= TELLING][:3]:
+    if telling := [result for result in audited.features if result.val_auc >= TELLING][:3]:
         named = ", ".join(f"{TITLES.get(result.name, result.name)} {result.test_auc:.2f}" for result in telling)
         sentences.append(f"What gives them away, each by itself (test AUC): {named}.")
-    if found.test_auc < STRONG:
+    if audited.test_auc < STRONG:
         return [*sentences, "The shortcut is weak; a model well above it has learned more than this."]
     return [*sentences, *(_AFTER_EQUALISING if equalised else _BEFORE_EQUALISING)]
 

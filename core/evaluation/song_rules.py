@@ -36,7 +36,7 @@ def verdict_results(evidence: Evidence, scope: Scope, fine: Array) -> dict[str, 
         "max_outside": evidence.config.detect.max_outside,
         "models": {name: _song_rule(evidence, name, votes) for name in DETECTORS},
         "scope": {
-            split: {"n": len(own := evidence.of(split, outside)), "outside": int(own.sum())}
+            split: {"n": len(of_split := evidence.of(split, outside)), "outside": int(of_split.sum())}
             for split in ("val", "test")
         },
     }
@@ -45,16 +45,17 @@ def verdict_results(evidence: Evidence, scope: Scope, fine: Array) -> dict[str, 
 def _outside(evidence: Evidence, scope: Scope, fine: Array) -> Votes:
     """Return which validation and test clips are out of scope."""
     chosen = evidence.splits != "train"  # the scope is made of these
-    found = [bool(kept and measure(scope, grain_of(one)).reason) for kept, one in zip(chosen, fine, strict=True)]
-    return np.array(found)
+    return np.array(
+        [bool(kept and measure(scope, grain_of(clip)).reason) for kept, clip in zip(chosen, fine, strict=True)]
+    )
 
 
 def _votes(evidence: Evidence, outside: Votes) -> Votes:
     """Return which clips have a vote in their song, as windows have it in a file (`core.metrics.songs.voting`)."""
     votes = np.zeros(len(outside), bool)
     for song in np.unique(evidence.groups):
-        own = evidence.groups == song
-        votes[own] = voting(outside[own].tolist(), evidence.config.detect.max_outside)
+        clips = evidence.groups == song
+        votes[clips] = voting(outside[clips].tolist(), evidence.config.detect.max_outside)
     return votes
 
 
@@ -75,14 +76,14 @@ def _song_rule(evidence: Evidence, name: str, votes: Votes) -> dict[str, Any]:
     if unheard:  # whoever brings a song of their own brings a source that is new to the models
         band = band._replace(high=max(band.high, _calibrated(unheard["threshold"], temperature)))
     test = _songs(evidence, "test", name, temperature, votes)
-    found = band_result(*_three(test), band, settings.bootstraps, settings.confidence, seed=0)
+    result = band_result(*_three(test), band, settings.bootstraps, settings.confidence, seed=0)
     return {
         "temperature": temperature,
         "threshold": choose(known.labels, known.probabilities, settings),
         "low": band.low,
         "high": band.high,
         "val_songs": len(known.labels),
-        "test": found._asdict(),
+        "test": result._asdict(),
         "unheard": unheard,
     }
 

@@ -70,13 +70,13 @@ def _songs(results: Results) -> Iterator[str]:
 
 
 def _band(results: Results) -> Iterator[str]:
-    found = best(results)["calibration"]["band_result"]
-    if not found["inside"]:
+    result = best(results)["calibration"]["band_result"]
+    if not result["inside"]:
         return
-    decided = found["n"] - found["inside"]
+    decided = result["n"] - result["inside"]
     yield (
-        f"With an uncertain band it gives a verdict on {decided} of {found['n']} test clips, and "
-        f"{bracketed(found['error'], found['error_interval'])} of these are wrong."
+        f"With an uncertain band it gives a verdict on {decided} of {result['n']} test clips, and "
+        f"{bracketed(result['error'], result['error_interval'])} of these are wrong."
     )
 
 
@@ -87,10 +87,10 @@ def _better(results: Results) -> Iterator[str]:
 
 
 def _above_shortcuts(results: Results) -> Iterator[str]:
-    if (found := results["shortcuts"]) is None:
+    if (shortcuts := results["shortcuts"]) is None:
         return
     for kind, what in (("files", "the files as stored"), ("heard", "what the models are given")):
-        audit = found[kind]
+        audit = shortcuts[kind]
         gain = audit["detectors_against"][results["best"]]
         if gain["low"] > 0:
             yield (
@@ -100,37 +100,37 @@ def _above_shortcuts(results: Results) -> Iterator[str]:
 
 
 def _steady(results: Results) -> Iterator[str]:
-    if (found := results["robustness"]) is None:
+    if (robustness := results["robustness"]) is None:
         return
-    changed = found["models"][results["best"]][1:]
+    changed = robustness["models"][results["best"]][1:]
     kept = [name for name, line in _transforms(results) if line["auc_change_interval"][0] >= -STEADY]
     if kept:
         yield (
-            f"On {_of(found)}, {len(kept)} of {len(changed)} changes cost it at most {STEADY:g} of AUC, by the whole "
-            f"interval: {joined(kept)}."
+            f"On {_of(robustness)}, {len(kept)} of {len(changed)} changes cost it at most {STEADY:g} of AUC, by the "
+            f"whole interval: {joined(kept)}."
         )
 
 
 def _new_sources(results: Results) -> Iterator[str]:
-    if (found := results["leave_out"]) is None:
+    if (leave_out := results["leave_out"]) is None:
         return
-    own = found["models"][results["best"]]
-    if own["ai"]:
+    overall = leave_out["models"][results["best"]]
+    if overall["ai"]:
         yield (
-            f"On {_of(own['ai'])} from {_sources(own['ai']['sources'], 'AI')} held out in turn, which its models never "
-            f"heard, it has a mean AUC of {own['mean_auc']:.2f} and catches "
-            f"{bracketed(1 - own['ai']['error'], _complement(own['ai']['interval']))}. There, autoencoder, "
-            f"transformer and CNN were trained for {found['schedule_share']:.0%} of their usual time."
+            f"On {_of(overall['ai'])} from {_sources(overall['ai']['sources'], 'AI')} held out in turn, which its "
+            f"models never heard, it has a mean AUC of {overall['mean_auc']:.2f} and catches "
+            f"{bracketed(1 - overall['ai']['error'], _complement(overall['ai']['interval']))}. There, autoencoder, "
+            f"transformer and CNN were trained for {leave_out['schedule_share']:.0%} of their usual time."
         )
 
 
 def _strict(results: Results) -> Iterator[str]:
-    own = results["leave_out"] and results["leave_out"]["models"][results["best"]]
-    if not own or not (found := own["strict"]) or not own["ai"]:
+    overall = results["leave_out"] and results["leave_out"]["models"][results["best"]]
+    if not overall or not (strict := overall["strict"]) or not overall["ai"]:
         return
-    human, ai, test = found["human"], found["ai"], found["test"]
+    human, ai, test = strict["human"], strict["ai"], strict["test"]
     yield (
-        f"With a stricter threshold, {found['threshold']:.3g} instead of {best(results)['threshold']:.3g}, chosen on "
+        f"With a stricter threshold, {strict['threshold']:.3g} instead of {best(results)['threshold']:.3g}, chosen on "
         f"human sources held out in turn, it calls {bracketed(human['error'], human['interval'])} of their "
         f"{human['n']} clips AI, each source judged by what the others ask for. It then catches "
         f"{bracketed(1 - ai['error'], _complement(ai['interval']))} of the {ai['n']} clips from AI sources never heard "
@@ -139,11 +139,11 @@ def _strict(results: Results) -> Iterator[str]:
 
 
 def _seeds(results: Results) -> Iterator[str]:
-    if (found := results["seeds"]) is None or len(found["seeds"]) < 2:
+    if (seeds := results["seeds"]) is None or len(seeds["seeds"]) < 2:
         return
-    spread = found["models"][results["best"]]["roc_auc"]
+    spread = seeds["models"][results["best"]]["roc_auc"]
     yield (
-        f"Trained {len(found['seeds'])} times with other seeds, its AUC on {found['n']} test clips is "
+        f"Trained {len(seeds['seeds'])} times with other seeds, its AUC on {seeds['n']} test clips is "
         f"{spread['mean']:.3f} on average, from {spread['min']:.3f} to {spread['max']:.3f} "
         f"(standard deviation {spread['deviation']:.3f})."
     )
@@ -162,10 +162,10 @@ def _equal(results: Results) -> Iterator[str]:
 
 
 def _shortcuts(results: Results) -> Iterator[str]:
-    if (found := results["shortcuts"]) is None:
+    if (shortcuts := results["shortcuts"]) is None:
         return
     for kind, what in (("files", "about the files as stored"), ("heard", "about the sound that the models are given")):
-        audit = found[kind]
+        audit = shortcuts[kind]
         if audit["test_auc_interval"][0] > 0.5:
             yield (
                 f"That it hears nothing but music: facts {what}, none of them musical, give AUC "
@@ -175,15 +175,15 @@ def _shortcuts(results: Results) -> Iterator[str]:
 
 
 def _breaks(results: Results) -> Iterator[str]:
-    if (found := results["robustness"]) is None:
+    if (robustness := results["robustness"]) is None:
         return
-    clean, changed = found["models"][results["best"]][0], _transforms(results)
+    clean, changed = robustness["models"][results["best"]][0], _transforms(results)
     if not changed:
         return
     name, line = min(changed, key=lambda change: change[1]["auc"])
     if line["auc_change_interval"][1] < 0:
         yield (
-            f"That it holds on degraded files: after {name} its AUC on {_of(found)} is "
+            f"That it holds on degraded files: after {name} its AUC on {_of(robustness)} is "
             f"{area(line['auc'], line['auc_interval'])} instead of {clean['auc']:.2f}."
         )
     for kind, what, class_name in (
@@ -196,7 +196,7 @@ def _breaks(results: Results) -> Iterator[str]:
             continue
         yield (
             f"That its threshold holds on degraded files: after {name} {share} {what} "
-            f"(n = {found['clips'][class_name]}) instead of {clean[f'false_{kind}_rate']:.0%}."
+            f"(n = {robustness['clips'][class_name]}) instead of {clean[f'false_{kind}_rate']:.0%}."
         )
 
 
@@ -209,35 +209,35 @@ def _seen_changes(results: Results) -> Iterator[str]:
 
 
 def _worst_source(results: Results) -> Iterator[str]:
-    if (found := results["leave_out"]) is None:
+    if (leave_out := results["leave_out"]) is None:
         return
-    worst = found["models"][results["best"]]["min_source"]
-    for source in found["sources"]:
-        own = source["models"][results["best"]]
-        if (source["label"], source["source"]) == ("ai", worst) and own["auc_interval"][1] < 1:
+    worst = leave_out["models"][results["best"]]["min_source"]
+    for source in leave_out["sources"]:
+        judged = source["models"][results["best"]]
+        if (source["label"], source["source"]) == ("ai", worst) and judged["auc_interval"][1] < 1:
             yield (
                 f"That it recognises every new generator: on {_of(source)} of {printable(worst)}, never heard before, "
-                f"its AUC is {area(own['auc'], own['auc_interval'])}, the lowest of "
-                f"{_sources(found['models'][results['best']]['ai_sources'], 'AI')}."
+                f"its AUC is {area(judged['auc'], judged['auc_interval'])}, the lowest of "
+                f"{_sources(leave_out['models'][results['best']]['ai_sources'], 'AI')}."
             )
 
 
 def _missed_sources(results: Results) -> Iterator[str]:
-    if (found := results["leave_out"]) is None:
+    if (leave_out := results["leave_out"]) is None:
         return
-    for source in found["sources"]:
-        own = source["models"][results["best"]]
-        if source["label"] == "ai" and own["recall"] < MISSED:
+    for source in leave_out["sources"]:
+        judged = source["models"][results["best"]]
+        if source["label"] == "ai" and judged["recall"] < MISSED:
             yield (
                 f"That it catches {printable(source['source'])}: on {_of(source)} from there, which it never heard, it "
-                f"catches {bracketed(own['recall'], own['recall_interval'])}."
+                f"catches {bracketed(judged['recall'], judged['recall_interval'])}."
             )
 
 
 def _new_humans(results: Results) -> Iterator[str]:
-    if (found := results["leave_out"]) is None:
+    if (leave_out := results["leave_out"]) is None:
         return
-    human = found["models"][results["best"]]["human"]
+    human = leave_out["models"][results["best"]]["human"]
     allowed = results["threshold_rule"]["max_fpr"]
     if human and human["interval"][1] > allowed:
         claim = f"calls at most {allowed:.0%} of" if results["threshold_rule"]["rule"] == "fpr" else "is as right on"
@@ -249,11 +249,11 @@ def _new_humans(results: Results) -> Iterator[str]:
 
 
 def _calibration(results: Results) -> Iterator[str]:
-    found = best(results)["calibration"]
+    calibration = best(results)["calibration"]
     yield (
-        f"That its score is a probability: on {found['n']} test clips scores and shares of AI differ by "
-        f"{found['ece_before']:.2f} on average ({found['ece_after']:.2f} after a temperature of "
-        f"{found['temperature']:.2f}), and where AI music is rarer than here, a larger share of alarms is false."
+        f"That its score is a probability: on {calibration['n']} test clips scores and shares of AI differ by "
+        f"{calibration['ece_before']:.2f} on average ({calibration['ece_after']:.2f} after a temperature of "
+        f"{calibration['temperature']:.2f}), and where AI music is rarer than here, a larger share of alarms is false."
     )
 
 
@@ -288,8 +288,8 @@ def joined(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _of(found: Mapping[str, Any]) -> str:
-    return f"{found['n']} clips of {found['songs']} songs"
+def _of(tested: Mapping[str, Any]) -> str:
+    return f"{tested['n']} clips of {tested['songs']} songs"
 
 
 def _sources(n: int, kind: str) -> str:
@@ -307,14 +307,14 @@ def _complement(interval: Sequence[float]) -> tuple[float, float]:
 def _rivals(results: Results) -> Iterator[tuple[str, float, float]]:
     """Yield every other detector with the interval of the best one's AUC minus its own."""
     for pair in results["comparisons"]:
-        first, second, found = pair["first"], pair["second"], pair["roc_auc"]
+        first, second, difference = pair["first"], pair["second"], pair["roc_auc"]
         if first == results["best"]:
-            yield second, found["low"], found["high"]
+            yield second, difference["low"], difference["high"]
         elif second == results["best"]:
-            yield first, -found["high"], -found["low"]
+            yield first, -difference["high"], -difference["low"]
 
 
 def _transforms(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
     """Return what became of the best detector after every change, clean clips left out."""
-    found = results["robustness"]
-    return list(zip(found["transforms"], found["models"][results["best"]], strict=True))[1:]
+    robustness = results["robustness"]
+    return list(zip(robustness["transforms"], robustness["models"][results["best"]], strict=True))[1:]

@@ -34,48 +34,48 @@ class Unheard(NamedTuple):
 
 def leave_out_results(evidence: Evidence) -> dict[str, Any] | None:
     """Return, for each source, what models make of it that had none of its clips in training or validation."""
-    found = evidence.audit(evidence.run.leave_out, COLUMNS)
-    if found is None:
+    answers = evidence.audit(evidence.run.leave_out, COLUMNS)
+    if answers is None:
         return None
-    pairs = sorted(set(zip(found["source_label"].tolist(), found["source"].tolist(), strict=True)))
-    sources = [_source_results(evidence, found, label, source) for label, source in pairs]
+    pairs = sorted(set(zip(answers["source_label"].tolist(), answers["source"].tolist(), strict=True)))
+    sources = [_source_results(evidence, answers, label, source) for label, source in pairs]
     return {
         "schedule_share": evidence.config.audit.leave_out_share,
         "sources": sources,
-        "models": {name: _over_sources(evidence, found, sources, name) for name in DETECTORS},
+        "models": {name: _over_sources(evidence, answers, sources, name) for name in DETECTORS},
     }
 
 
-def _source_results(evidence: Evidence, found: Mapping[str, Array], label: int, source: str) -> dict[str, Any]:
+def _source_results(evidence: Evidence, answers: Mapping[str, Array], label: int, source: str) -> dict[str, Any]:
     """Return every detector's figures on one source that was held out."""
-    fold = (found["source"] == source) & (found["source_label"] == label)
-    held_out = fold & (found["role"] == "held_out")
-    rows = found["row"][held_out]
+    fold = (answers["source"] == source) & (answers["source_label"] == label)
+    held_out = fold & (answers["role"] == "held_out")
+    rows = answers["row"][held_out]
     return {
         "source": source,
         "label": LABELS[label],
         "n": len(rows),
         "songs": len(np.unique(evidence.groups[rows])),
-        "models": {name: _on_source(evidence, found, fold, label, name) for name in DETECTORS},
+        "models": {name: _on_source(evidence, answers, fold, label, name) for name in DETECTORS},
     }
 
 
-def _on_source(evidence: Evidence, found: Mapping[str, Array], fold: Array, label: int, name: str) -> dict[str, Any]:
+def _on_source(evidence: Evidence, answers: Mapping[str, Array], fold: Array, label: int, name: str) -> dict[str, Any]:
     """Return one detector's recall on a source and its AUC against the other class's clips of the test split."""
-    settings, probability, row = evidence.settings, found[f"probability_{name}"], found["row"]
-    own, other = _held_out(evidence, found, fold, name), fold & (found["role"] == "test")
+    settings, probability, row = evidence.settings, answers[f"probability_{name}"], answers["row"]
+    held_out, other = _held_out(evidence, answers, fold, name), fold & (answers["role"] == "test")
     other &= evidence.labels[row] != label
     if not other.any():
         raise DataError(evidence.run.leave_out, "it has no test clip of the other class", evidence.run.remedy("audit"))
-    ranked = other | (fold & (found["role"] == "held_out"))
+    ranked = other | (fold & (answers["role"] == "held_out"))
     labels, groups = evidence.labels[row[ranked]], evidence.groups[row[ranked]]
     area = roc_auc(labels, probability[ranked])
     interval = song_bootstrap(
         labels, probability[ranked], groups, 0.5, min(FEW_DRAWS, settings.bootstraps), settings.confidence, seed=0
     )["roc_auc"]
-    share, ends = _share(evidence, own.called == label, evidence.groups[own.rows])
+    share, ends = _share(evidence, held_out.called == label, evidence.groups[held_out.rows])
     return {
-        "threshold": _threshold(evidence, found, fold, name),
+        "threshold": _threshold(evidence, answers, fold, name),
         "auc": area,
         "auc_interval": interval,
         "against": int(other.sum()),
@@ -84,10 +84,10 @@ def _on_source(evidence: Evidence, found: Mapping[str, Array], fold: Array, labe
     }
 
 
-def _threshold(evidence: Evidence, found: Mapping[str, Array], fold: Array, name: str) -> float:
+def _threshold(evidence: Evidence, answers: Mapping[str, Array], fold: Array, name: str) -> float:
     """Return where the models of a fold call a clip AI, by its own validation clips."""
-    val = fold & (found["role"] == "val")
-    return choose(evidence.labels[found["row"][val]], found[f"probability_{name}"][val], evidence.settings)
+    val = fold & (answers["role"] == "val")
+    return choose(evidence.labels[answers["row"][val]], answers[f"probability_{name}"][val], evidence.settings)
 
 
 def _share(evidence: Evidence, hits: Array, groups: Array) -> tuple[float, Interval]:
@@ -98,7 +98,7 @@ def _share(evidence: Evidence, hits: Array, groups: Array) -> tuple[float, Inter
 
 
 def _over_sources(
-    evidence: Evidence, found: Mapping[str, Array], sources: Sequence[Mapping[str, Any]], name: str
+    evidence: Evidence, answers: Mapping[str, Array], sources: Sequence[Mapping[str, Any]], name: str
 ) -> dict[str, Any]:
     """Return one detector over all sources: AUC on AI ones, its mean and worst, and both pooled error rates."""
     ai = [source for source in sources if source["label"] == "ai"]
@@ -109,42 +109,42 @@ def _over_sources(
         "mean_auc": float(np.mean(list(areas.values()))) if areas else None,
         "min_auc": areas[worst] if worst is not None else None,
         "min_source": worst,
-        "human": _pooled(evidence, found, 0, name),
-        "ai": _pooled(evidence, found, 1, name),
-        "strict": strict_results(evidence, found, name),
+        "human": _pooled(evidence, answers, 0, name),
+        "ai": _pooled(evidence, answers, 1, name),
+        "strict": strict_results(evidence, answers, name),
     }
 
 
-def _pooled(evidence: Evidence, found: Mapping[str, Array], label: int, name: str) -> dict[str, Any] | None:
+def _pooled(evidence: Evidence, answers: Mapping[str, Array], label: int, name: str) -> dict[str, Any] | None:
     """Return the error rate over the clips of every held-out source of a class, or None where there is none."""
-    own = unheard(evidence, found, name, label).values()
-    return _error(evidence, [source.rows for source in own], [source.called != label for source in own])
+    judged = unheard(evidence, answers, name, label).values()
+    return _error(evidence, [source.rows for source in judged], [source.called != label for source in judged])
 
 
 # A threshold for new human sources
 
 
-def unheard(evidence: Evidence, found: Mapping[str, Array], name: str, label: int) -> dict[str, Unheard]:
+def unheard(evidence: Evidence, answers: Mapping[str, Array], name: str, label: int) -> dict[str, Unheard]:
     """Return a class's sources, each as a detector judged it that never heard it.
 
     Folds have models of their own, whose scores need not mean the same: what they share is where each calls AI.
     """
     sources = {}
-    for source in np.unique(found["source"][found["source_label"] == label]).tolist():
-        fold = (found["source"] == source) & (found["source_label"] == label)
-        sources[source] = _held_out(evidence, found, fold, name)
+    for source in np.unique(answers["source"][answers["source_label"] == label]).tolist():
+        fold = (answers["source"] == source) & (answers["source_label"] == label)
+        sources[source] = _held_out(evidence, answers, fold, name)
     return sources
 
 
-def _held_out(evidence: Evidence, found: Mapping[str, Array], fold: Array, name: str) -> Unheard:
+def _held_out(evidence: Evidence, answers: Mapping[str, Array], fold: Array, name: str) -> Unheard:
     """Return the clips that a fold held out."""
-    own, threshold = fold & (found["role"] == "held_out"), _threshold(evidence, found, fold, name)
-    probability = found[f"probability_{name}"][own]
+    held_out, threshold = fold & (answers["role"] == "held_out"), _threshold(evidence, answers, fold, name)
+    probability = answers[f"probability_{name}"][held_out]
     above = log_odds(probability) - log_odds(threshold)
-    return Unheard(found["row"][own], predict(probability, threshold), above)
+    return Unheard(answers["row"][held_out], predict(probability, threshold), above)
 
 
-def strict_results(evidence: Evidence, found: Mapping[str, Array], name: str) -> dict[str, Any] | None:
+def strict_results(evidence: Evidence, answers: Mapping[str, Array], name: str) -> dict[str, Any] | None:
     """Return a threshold raised until human sources that were held out are called AI as rarely as the rule asks.
 
     None where the rule promises no such share, or where fewer than two human sources were held out. The error on human
@@ -152,7 +152,7 @@ def strict_results(evidence: Evidence, found: Mapping[str, Array], name: str) ->
     """
     if evidence.settings.threshold_rule != "fpr":
         return None
-    human, ai = (unheard(evidence, found, name, label) for label in (0, 1))
+    human, ai = (unheard(evidence, answers, name, label) for label in (0, 1))
     strict = _strict(evidence, name, human, ai)
     return strict and {**strict, "test": _on_test(evidence, name, strict["threshold"])}
 
@@ -164,17 +164,17 @@ def strict_songs(evidence: Evidence, name: str, low: float) -> dict[str, Any] | 
     ----------
     low : probability below which a song is called human; `ai_called_human` tells of how many AI songs that is wrong.
     """
-    found = evidence.audit(evidence.run.leave_out, COLUMNS)
-    if found is None:
+    answers = evidence.audit(evidence.run.leave_out, COLUMNS)
+    if answers is None:
         return None
     human, ai = (
-        {source: _songs(evidence, own) for source, own in unheard(evidence, found, name, label).items()}
+        {source: _songs(evidence, judged) for source, judged in unheard(evidence, answers, name, label).items()}
         for label in (0, 1)
     )
     strict = _strict(evidence, name, human, ai)
     below = log_odds(low) - log_odds(evidence.thresholds[name])
-    called = [own.above < below for own in ai.values()]
-    return strict and {**strict, "ai_called_human": _error(evidence, [own.rows for own in ai.values()], called)}
+    called = [judged.above < below for judged in ai.values()]
+    return strict and {**strict, "ai_called_human": _error(evidence, [judged.rows for judged in ai.values()], called)}
 
 
 def _songs(evidence: Evidence, clips: Unheard) -> Unheard:
@@ -189,19 +189,21 @@ def _strict(
 ) -> dict[str, Any] | None:
     if len(human) < 2:
         return None
-    accused = [own.above >= _rise(evidence, human, without=source) for source, own in human.items()]
+    accused = [judged.above >= _rise(evidence, human, without=source) for source, judged in human.items()]
     rise = _rise(evidence, human)
     return {
         "log_odds_added": rise,
         "threshold": float(expit(log_odds(evidence.thresholds[name]) + rise)),
-        "human": _error(evidence, [own.rows for own in human.values()], accused),
-        "ai": _error(evidence, [own.rows for own in ai.values()], [own.above < rise for own in ai.values()]),
+        "human": _error(evidence, [judged.rows for judged in human.values()], accused),
+        "ai": _error(
+            evidence, [judged.rows for judged in ai.values()], [judged.above < rise for judged in ai.values()]
+        ),
     }
 
 
 def _rise(evidence: Evidence, human: Mapping[str, Unheard], without: str = "") -> float:
     """Return how far the threshold must rise for all human sources, or for all but one."""
-    above = [own.above for source, own in human.items() if source != without]
+    above = [judged.above for source, judged in human.items() if source != without]
     return raised(np.concatenate(above), evidence.settings.max_fpr)
 
 
@@ -222,9 +224,9 @@ def _on_test(evidence: Evidence, name: str, threshold: float) -> dict[str, Any]:
         evidence.test(values) for values in (evidence.labels, evidence.probabilities[name], evidence.groups)
     )
     called = predict(probability, threshold)
-    found: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
     for label, wrong in enumerate(("called_ai", "missed")):
-        own = labels == label
-        share, interval = _share(evidence, called[own] != label, groups[own])
-        found |= {wrong: share, f"{wrong}_interval": interval}
-    return found
+        of_class = labels == label
+        share, interval = _share(evidence, called[of_class] != label, groups[of_class])
+        errors |= {wrong: share, f"{wrong}_interval": interval}
+    return errors

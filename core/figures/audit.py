@@ -38,14 +38,14 @@ def plot_reliability(calibrations: Mapping[str, Part]) -> Figure:
     rows = -(-len(calibrations) // columns)
     figure = new_figure(3.7 * columns + 0.4, 3.7 * rows + 1.2)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat
-    for axes, (name, found) in zip(panels, calibrations.items(), strict=False):
+    for axes, (name, calibration) in zip(panels, calibrations.items(), strict=False):
         axes.plot(
             [0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1, label="A probability that means what it says"
         )
-        _bins(axes, found["bins"]["before"], "#999933", "s", "As scored")
-        _bins(axes, found["bins"]["after"], "#332288", "^", "After the temperature of the validation clips")
-        before, after = found["ece_before"], found["ece_after"]
-        axes.set_title(f"{name}\nT {found['temperature']:.2f}, error {before:.3f} → {after:.3f}", fontsize=10)
+        _bins(axes, calibration["bins"]["before"], "#999933", "s", "As scored")
+        _bins(axes, calibration["bins"]["after"], "#332288", "^", "After the temperature of the validation clips")
+        before, after = calibration["ece_before"], calibration["ece_after"]
+        axes.set_title(f"{name}\nT {calibration['temperature']:.2f}, error {before:.3f} → {after:.3f}", fontsize=10)
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         light_grid(axes, "both")
@@ -62,15 +62,15 @@ def plot_reliability(calibrations: Mapping[str, Part]) -> Figure:
 
 
 def _bins(axes: Axes, bins: Sequence[Part], color: str, marker: str, label: str) -> None:
-    x, y = ([found[field] for found in bins] for field in ("mean_probability", "share_ai"))
+    x, y = ([part[field] for part in bins] for field in ("mean_probability", "share_ai"))
     ranges = [
-        [max(found["share_ai"] - found["low_ci"], 0) for found in bins],
-        [max(found["high_ci"] - found["share_ai"], 0) for found in bins],
+        [max(part["share_ai"] - part["low_ci"], 0) for part in bins],
+        [max(part["high_ci"] - part["share_ai"], 0) for part in bins],
     ]
     axes.errorbar(x, y, ranges, fmt=f"{marker}-", color=color, linewidth=1, markersize=5, capsize=2, label=label)
 
 
-def plot_shortcuts(found: Part, models: Mapping[str, Part]) -> Figure:
+def plot_shortcuts(shortcuts: Part, models: Mapping[str, Part]) -> Figure:
     """Draw test AUC of each fact without music by itself, of all together, and of the detectors beside them.
 
     Parameters
@@ -79,13 +79,13 @@ def plot_shortcuts(found: Part, models: Mapping[str, Part]) -> Figure:
     models : per detector's name, the figures of its test split.
     """
     panels = {"files": "Facts about the files as stored", "heard": "Facts about the sound the models are given"}
-    most = max(len(found[kind]["features"]) for kind in panels) + len(models) + 1
+    most = max(len(shortcuts[kind]["features"]) for kind in panels) + len(models) + 1
     figure = new_figure(12.5, 0.3 * most + 1.8)
     for axes, (kind, title) in zip(figure.subplots(1, 2, sharex=True), panels.items(), strict=True):
-        _shortcut_bars(axes, found[kind], models)
+        _shortcut_bars(axes, shortcuts[kind], models)
         axes.set_title(title, fontsize=11)
         axes.set_xlabel("Test AUC (0.5: chance)")
-    audit = found["files"]
+    audit = shortcuts["files"]
     figure.suptitle(
         f"What tells the classes apart on {audit['n']} test clips of {audit['songs']} songs (intervals: over songs)"
     )
@@ -119,9 +119,9 @@ def _shortcut_bars(axes: Axes, audit: Part, models: Mapping[str, Part]) -> None:
     light_grid(axes, "x")
 
 
-def plot_leave_out(found: Part, names: Names) -> Figure:
+def plot_leave_out(leave_out: Part, names: Names) -> Figure:
     """Draw, per source that was held out, every detector's AUC and share of clips called rightly, with n."""
-    sources, count = found["sources"], len(names)
+    sources, count = leave_out["sources"], len(names)
     figure = new_figure(11.5, max(0.16 * count + 0.25, 0.6) * len(sources) + 1.9)
     for axes, (field, title) in zip(
         figure.subplots(1, 2, sharey=True),
@@ -150,9 +150,9 @@ def _source_marks(
     axes: Axes, sources: Sequence[Part], key: str, field: str, y: np.ndarray, place: int, name: str
 ) -> None:
     color, _, _ = model_style(place)
-    own = [source["models"][key] for source in sources]
-    values = np.array([found[field] for found in own])
-    low, high = np.array([found[f"{field}_interval"] for found in own]).T
+    judged = [source["models"][key] for source in sources]
+    values = np.array([mark[field] for mark in judged])
+    low, high = np.array([mark[f"{field}_interval"] for mark in judged]).T
     ends = np.maximum([values - low, high - values], 0)
     axes.errorbar(
         values,
@@ -176,10 +176,10 @@ def _style(label: str) -> ClassStyle:
     return AI if label == "ai" else HUMAN
 
 
-def plot_robustness(found: Part, names: Names) -> Figure:
+def plot_robustness(robustness: Part, names: Names) -> Figure:
     """Draw AUC and both error rates of every detector after every change, as heat maps with their numbers."""
-    transforms, count = found["transforms"], len(names)
-    clips = found["clips"]
+    transforms, count = robustness["transforms"], len(names)
+    clips = robustness["clips"]
     panels = (
         ("auc", "AUC", _BEST_IS_DARK, (0.5, 1.0)),
         ("false_positive_rate", f"{HUMAN.symbol} Human called AI (n = {clips['human']})", _WORST_IS_DARK, (0.0, 1.0)),
@@ -187,14 +187,14 @@ def plot_robustness(found: Part, names: Names) -> Figure:
     )
     figure = new_figure(0.75 * 3 * count + 2.8, 0.27 * len(transforms) + 2.6)
     for axes, (field, title, colors, limits) in zip(figure.subplots(1, 3, sharey=True), panels, strict=True):
-        values = np.array([[line[field] for line in found["models"][key]] for key in names]).T
+        values = np.array([[line[field] for line in robustness["models"][key]] for key in names]).T
         _heat(axes, values, colors, limits, percent=field != "auc")
         axes.set_xticks(range(count), list(names.values()), rotation=40, ha="right", rotation_mode="anchor", fontsize=9)
         axes.set_title(title, fontsize=11)
     figure.axes[0].set_yticks(range(len(transforms)), transforms, fontsize=9)
     figure.suptitle(
-        f"{found['n']} test clips of {found['songs']} songs, changed in {len(transforms) - 1} ways; every model at the "
-        "threshold it had on clean validation clips"
+        f"{robustness['n']} test clips of {robustness['songs']} songs, changed in {len(transforms) - 1} ways; every "
+        "model at the threshold it had on clean validation clips"
     )
     return figure
 
@@ -208,7 +208,7 @@ def _heat(axes: Axes, values: np.ndarray, colors: Any, limits: tuple[float, floa
     axes.axhline(0.5, color="0.2", linewidth=1.2)  # under the clean clips
 
 
-def plot_seeds(found: Part, names: Names) -> Figure:
+def plot_seeds(seeds: Part, names: Names) -> Figure:
     """Draw test AUC and accuracy of every training, one row per detector, with their mean."""
     figure = new_figure(10.0, 0.5 * len(names) + 1.9)
     places = np.arange(len(names))
@@ -216,7 +216,7 @@ def plot_seeds(found: Part, names: Names) -> Figure:
         figure.subplots(1, 2, sharey=True), (("roc_auc", "AUC"), ("accuracy", "Accuracy")), strict=True
     ):
         for place, key in enumerate(names):
-            spread = found["models"][key][field]
+            spread = seeds["models"][key][field]
             axes.plot(spread["values"], np.full(len(spread["values"]), place), "|", color="#555555", markersize=14,
                       markeredgewidth=1.6, label="One training" if not place else None)  # fmt: skip
             axes.plot(spread["mean"], place, "s", color="#EE7733", markersize=6, label="Mean" if not place else None)
@@ -224,7 +224,7 @@ def plot_seeds(found: Part, names: Names) -> Figure:
         light_grid(axes, "x")
     figure.axes[0].set_yticks(places, list(names.values()))
     figure.axes[0].set_ylim(len(names) - 0.5, -0.5)
-    figure.suptitle(f"{len(found['seeds'])} trainings with different seeds, on the same {found['n']} test clips")
+    figure.suptitle(f"{len(seeds['seeds'])} trainings with different seeds, on the same {seeds['n']} test clips")
     return legend_below(figure)
 
 

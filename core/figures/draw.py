@@ -50,9 +50,9 @@ def _audit_figures(run: Run, results: Mapping[str, Any]) -> dict[Path, Any]:
     names, models = {name: shown(name) for name in DETECTORS}, results["models"]
     calibrations = {title: models[name]["calibration"] for name, title in names.items()}
     figures = {run.figure("reliability"): audit.plot_reliability(calibrations)}
-    if found := results["shortcuts"]:
+    if shortcuts := results["shortcuts"]:
         tests = {title: models[name]["test"] for name, title in names.items()}
-        figures[run.figure("shortcuts")] = audit.plot_shortcuts(found, tests)
+        figures[run.figure("shortcuts")] = audit.plot_shortcuts(shortcuts, tests)
     parts = {
         "robustness": audit.plot_robustness,
         "leave_out": audit.plot_leave_out,

@@ -147,14 +147,17 @@ def uncertain_band(labels: ArrayLike, probabilities: ArrayLike, max_error: float
     band : a side without any clip good enough gives no verdict: `low` is 0, or `high` more than 1; both where the model
         is no help. `low == high` where a single threshold is good enough.
     """
-    found = cuts(*operating_points.checked(labels, probabilities))
-    reach, missed = found.human + found.ai, found.ai[0] - found.ai  # per cut: clips above it, AI clips below it
+    every_cut = cuts(*operating_points.checked(labels, probabilities))
+    reach, missed = (
+        every_cut.human + every_cut.ai,
+        every_cut.ai[0] - every_cut.ai,
+    )  # per cut: clips above it, AI clips below it
     low = np.flatnonzero(missed / np.maximum(1, reach[0] - reach) <= max_error)
-    high = np.flatnonzero(found.human / np.maximum(1, reach) <= max_error)
+    high = np.flatnonzero(every_cut.human / np.maximum(1, reach) <= max_error)
     low = low[np.searchsorted(low, high, side="right") - 1]  # for each upper cut, the nearest lower one not above it
-    best = np.lexsort((missed[low] + found.human[high], reach[low] - reach[high]))[0]
-    below = float(found.thresholds[low[best]]) if low[best] > 0 else 0.0
-    above = float(found.thresholds[high[best]]) if reach[high[best]] > 0 else OUT_OF_REACH
+    best = np.lexsort((missed[low] + every_cut.human[high], reach[low] - reach[high]))[0]
+    below = float(every_cut.thresholds[low[best]]) if low[best] > 0 else 0.0
+    above = float(every_cut.thresholds[high[best]]) if reach[high[best]] > 0 else OUT_OF_REACH
     return Band(below, above)
 
 

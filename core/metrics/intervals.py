@@ -51,18 +51,18 @@ def wilson(k: int, n: int, confidence: float = EvaluationConfig.confidence) -> I
 
 
 def share_interval(
-    hits: ArrayLike, drawn: Interval, groups: ArrayLike, confidence: float = EvaluationConfig.confidence
+    hits: ArrayLike, bootstrap: Interval, groups: ArrayLike, confidence: float = EvaluationConfig.confidence
 ) -> Interval:
     """Return a bootstrap interval as it is; one without width as Wilson's over the songs of the clips concerned.
 
     Parameters
     ----------
     hits : whether each of the clips the share is about counts, (clips,); of none, nothing is known.
-    drawn : the bootstrap's interval of the share of hits.
+    bootstrap : the bootstrap's interval of the share of hits.
     groups : song of each of these clips.
     """
-    if drawn[0] < drawn[1]:
-        return drawn
+    if bootstrap[0] < bootstrap[1]:
+        return bootstrap
     hit = np.asarray(hits, dtype=np.float64)
     songs = len(np.unique(np.asarray(groups)))
     return wilson(round(songs * float(hit.mean())), songs, confidence) if songs else (0.0, 1.0)

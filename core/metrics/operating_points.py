@@ -82,13 +82,13 @@ def operating_point(
     truth, probability = checked(labels, probabilities)
     song, called = song_index(groups), predict(probability, threshold)
     weights = song_draws(truth, song, settings.bootstraps, 0) if draws is None else draws
-    drawn = measured(truth, called, weights)
+    replicates = measured(truth, called, weights)
     return OperatingPoint(
         threshold=threshold,
         n=len(truth),
         songs=int(song.max()) + 1,
         values=values_of(truth, called),
-        intervals=intervals_of(drawn, truth, called, song, settings.confidence),
+        intervals=intervals_of(replicates, truth, called, song, settings.confidence),
         confusion=confusion(truth, called),
     )
 
@@ -138,14 +138,14 @@ def curves(labels: ArrayLike, probabilities: ArrayLike) -> Curves:
     ------
     DataError : a class is absent, the lengths differ, or a probability is not in [0, 1].
     """
-    found = cuts(*checked(labels, probabilities))
-    humans, ais = int(found.human[0]), int(found.ai[0])
-    accused, caught, called = found.human / humans, found.ai / ais, found.human + found.ai
+    every_cut = cuts(*checked(labels, probabilities))
+    humans, ais = int(every_cut.human[0]), int(every_cut.ai[0])
+    accused, caught, called = every_cut.human / humans, every_cut.ai / ais, every_cut.human + every_cut.ai
     return Curves(
-        thresholds=found.thresholds,
+        thresholds=every_cut.thresholds,
         false_positive_rate=accused,
         true_positive_rate=caught,
-        precision=np.divide(found.ai, called, out=np.full(len(called), np.nan), where=called > 0),
+        precision=np.divide(every_cut.ai, called, out=np.full(len(called), np.nan), where=called > 0),
         false_positive_deviate=normal_deviate(accused, humans),
         false_negative_deviate=normal_deviate(1 - caught, ais),
     )

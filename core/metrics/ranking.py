@@ -31,7 +31,7 @@ class RankingMetric:
 
     name: str  # in results.json
     value: Callable[[ArrayLike, ArrayLike], float]  # of labels and probabilities
-    drawn: Callable[[Roc], Floats]  # (draws,)
+    replicates: Callable[[Roc], Floats]  # its value in every draw, (draws,)
     of_ai: bool = (
         False  # a share of the AI clips: where no draw gives its interval width, Wilson's over their songs does
     )
@@ -128,10 +128,10 @@ RANKING: dict[str, RankingMetric] = {
 
 
 def ranking_intervals(
-    drawn: dict[str, Floats], labels: Ints, probabilities: Floats, song: Ints, confidence: float
+    replicates: dict[str, Floats], labels: Ints, probabilities: Floats, song: Ints, confidence: float
 ) -> dict[str, Interval]:
     """Give every figure the interval of its draws (draws,); a share of the AI clips one that has width."""
-    intervals = {name: percentiles(drawn[name], confidence) for name in RANKING}
+    intervals = {name: percentiles(replicates[name], confidence) for name in RANKING}
     songs = len(np.unique(song[labels == 1]))
     for name, metric in RANKING.items():
         if metric.of_ai and intervals[name][0] == intervals[name][1]:

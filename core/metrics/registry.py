@@ -148,16 +148,16 @@ def measured(labels: Ints, called: Ints, weights: Floats) -> dict[str, Floats]:
 
 
 def intervals_of(
-    drawn: Mapping[str, Floats], labels: Ints, called: Ints, song: Ints, confidence: float
+    replicates: Mapping[str, Floats], labels: Ints, called: Ints, song: Ints, confidence: float
 ) -> dict[str, Interval]:
     """Give every figure the interval of its draws (draws,); where these all say the same, one that has width."""
-    found: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     for name, metric in METRICS.items():
-        found[name] = percentiles(drawn[name], confidence)
+        intervals[name] = percentiles(replicates[name], confidence)
         if metric.share_of:
             clips = metric.share_of(labels, called)
-            found[name] = share_interval((labels == called)[clips], found[name], song[clips], confidence)
-        elif metric.made and found[name][0] == found[name][1]:
-            low, high = (metric.made(*ends) for ends in zip(*(found[part] for part in metric.parts), strict=True))
-            found[name] = low, high
-    return found
+            intervals[name] = share_interval((labels == called)[clips], intervals[name], song[clips], confidence)
+        elif metric.made and intervals[name][0] == intervals[name][1]:
+            low, high = (metric.made(*ends) for ends in zip(*(intervals[part] for part in metric.parts), strict=True))
+            intervals[name] = low, high
+    return intervals

@@ -92,7 +92,7 @@ def score(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Scor
 def weighted_scores(labels: Ints, probabilities: Floats, weights: Floats, threshold: float) -> dict[str, Floats]:
     """Compute every figure for each row of weights (draws, clips) at once; a weight counts a clip that often."""
     curve = roc(labels, probabilities, weights)
-    ranked = {name: metric.drawn(curve) for name, metric in RANKING.items()}
+    ranked = {name: metric.replicates(curve) for name, metric in RANKING.items()}
     return measured(labels, predict(probabilities, threshold), weights) | ranked
 
 
@@ -120,10 +120,10 @@ def song_bootstrap(
     """
     truth, probability = checked(labels, probabilities)
     song, called = song_index(groups), predict(probability, threshold)
-    drawn = weighted_scores(truth, probability, song_draws(truth, song, n, seed), threshold)
+    replicates = weighted_scores(truth, probability, song_draws(truth, song, n, seed), threshold)
     return {
-        **intervals_of(drawn, truth, called, song, confidence),
-        **ranking_intervals(drawn, truth, probability, song, confidence),
+        **intervals_of(replicates, truth, called, song, confidence),
+        **ranking_intervals(replicates, truth, probability, song, confidence),
     }
 
 
@@ -222,7 +222,7 @@ def _rank_auc(labels: Ints, values: Floats) -> Floats:
     return np.asarray((rank_sum - ai * (ai + 1) / 2) / (ai * (len(labels) - ai)))
 
 
-def _difference(value: float, drawn: Floats, by_chance: Floats, confidence: float) -> Difference:
+def _difference(value: float, replicates: Floats, by_chance: Floats, confidence: float) -> Difference:
     as_large = np.abs(by_chance) >= abs(value) - 1e-12  # equal sums may differ in the last bit
     p_value = (1 + int(as_large.sum())) / (1 + len(by_chance))  # the observed assignment is one of the permutations
-    return Difference(value, *percentiles(drawn, confidence), p_value)
+    return Difference(value, *percentiles(replicates, confidence), p_value)

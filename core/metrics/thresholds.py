@@ -30,12 +30,12 @@ def choose_threshold(labels: ArrayLike, probabilities: ArrayLike, rule: Rule, ma
     -------
     threshold : in [0, 1], or `OUT_OF_REACH` where a human clip that must not be accused has a probability of 1.
     """
-    found = cuts(*checked(labels, probabilities))
-    humans, ais = found.human[0], found.ai[0]
+    every_cut = cuts(*checked(labels, probabilities))
+    humans, ais = every_cut.human[0], every_cut.ai[0]
     if rule == "fpr":
-        return float(found.thresholds[np.argmax(found.human / humans <= max_fpr)])
-    merit = found.ai * humans - found.human * ais  # whole numbers, so that equally good cuts are equal
-    return float(found.thresholds[np.argmax(np.where(merit == merit.max(), found.gaps, -1))])
+        return float(every_cut.thresholds[np.argmax(every_cut.human / humans <= max_fpr)])
+    merit = every_cut.ai * humans - every_cut.human * ais  # whole numbers, so that equally good cuts are equal
+    return float(every_cut.thresholds[np.argmax(np.where(merit == merit.max(), every_cut.gaps, -1))])
 
 
 def raised(margins: ArrayLike, max_fpr: float) -> float:
@@ -49,10 +49,10 @@ def raised(margins: ArrayLike, max_fpr: float) -> float:
     -------
     rise : in log-odds, at least 0: a threshold is never lowered.
     """
-    found, counts = np.unique(np.asarray(margins, dtype=np.float64), return_counts=True)
+    levels, counts = np.unique(np.asarray(margins, dtype=np.float64), return_counts=True)
     reaching = counts[::-1].cumsum()[::-1]
     first = int(np.count_nonzero(reaching > max_fpr * counts.sum()))  # of those that may stay above
-    if first == len(found):
-        return max(0.0, float(np.nextafter(found[-1], np.inf)))
-    below = found[first - 1] if first else found[first]
-    return max(0.0, float((below + found[first]) / 2))
+    if first == len(levels):
+        return max(0.0, float(np.nextafter(levels[-1], np.inf)))
+    below = levels[first - 1] if first else levels[first]
+    return max(0.0, float((below + levels[first]) / 2))
