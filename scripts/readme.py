@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.artifacts import ADDITIONS, ROOT
+from core.artifacts import ADDITIONS, LABELS, ROOT
 
 README = ROOT / "README.md"
 REFERENCE = ROOT / "artifacts" / "reference" / "results.json"
@@ -41,7 +41,16 @@ def with_results(readme: str, results: Results) -> str:
     """Return the README with its block of results written anew."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{results_table(results)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{_clips(results['data'])}\n\n{results_table(results)}\n{END}{after}"
+
+
+def _clips(data: Results) -> str:
+    """Return what the run was made from."""
+    sources = {label: len({cell["source"] for cell in data["counts"] if cell["label"] == label}) for label in LABELS}
+    return (
+        f"{data['clips']} clips of {data['songs']} songs, from {sources['human']} human sources and {sources['ai']} "
+        "generators."
+    )
 
 
 def what_may_be_said(results: Results) -> str:

@@ -3,7 +3,7 @@
 The colours themselves stand in `core.palette`.
 """
 
-from core.palette import AI, HUMAN
+from core.palette import AI, HUMAN, SIGNS
 
 NBSP = "\u00a0"
 JOINER = "\u2060"  # has no width; Streamlit looks for `:material/` even in code
@@ -13,7 +13,10 @@ OVERLAY = "#00E5FF"  # layers over a spectrogram: no colour of magma
 COLOURS = {"human": HUMAN, "ai": AI}
 SYMBOLS = {"human": "circle", "ai": "diamond"}  # as plotly calls them
 NAMES = {"human": "Human", "ai": "AI"}
-MARKS = {"human": ":blue[●]", "ai": ":red[◆]"}  # Markdown; config.toml makes these blue and red the two above
+MARKS = {
+    "human": f":blue[{SIGNS['human']}]",
+    "ai": f":red[{SIGNS['ai']}]",
+}  # Markdown; config.toml says how blue and red
 
 # The page's icon: a circle and a diamond. A :material: icon would be fetched from the net
 ICON = (

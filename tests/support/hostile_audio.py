@@ -52,7 +52,7 @@ def encode(samples: np.ndarray, container: str, subtype: str, rate: int = RATE) 
 
 
 def layer_two(seconds: float) -> bytes:
-    """Return digital silence as MPEG-1 Layer II (128 kbit/s, 48 kHz, mono), which libsndfile reads but does not write."""
+    """Return silence as MPEG-1 Layer II (128 kbit/s, 48 kHz, mono), which libsndfile reads but does not write."""
     frame = bytes((0xFF, 0xFD, 0x84, 0xC0)) + bytes(380)
     return frame * round(seconds * 48_000 / 1152)
 
