@@ -66,12 +66,12 @@ def read_annotations(file: Path) -> tuple[Annotation, ...]:
     ArtifactError : the file is damaged or not ours; it is left as it is.
     ResourceError : it cannot be opened.
     """
-    return _rows(file, "SELECT * FROM current ORDER BY version", ())
-
-
-def history(file: Path, path: str) -> tuple[Annotation, ...]:
-    """Return everything ever saved about a clip, oldest first."""
-    return _rows(file, "SELECT * FROM saved WHERE path = ? ORDER BY version", (_key(path),))
+    if not file.exists():
+        return ()
+    with _opened(file, reading=True) as connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            return ()  # created, but nobody has saved yet
+        return tuple(_annotation(row) for row in connection.execute("SELECT * FROM current ORDER BY version"))
 
 
 def save(file: Path, path: str, who: str, tags: tuple[str, ...], note: str, replaces: tuple[int, ...]) -> Annotation:
@@ -110,15 +110,6 @@ def _checked(who: str, tags: tuple[str, ...], note: str) -> tuple[str, str, str]
         if len(value) > limit:
             raise DataError(f"The {what}", f"{len(value):,} characters are too many", f"Use at most {limit:,}")
     return who, json.dumps([tag for tag in TAGS if tag in tags]), note
-
-
-def _rows(file: Path, query: str, values: tuple[bytes, ...]) -> tuple[Annotation, ...]:
-    if not file.exists():
-        return ()
-    with _opened(file, reading=True) as connection:
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            return ()  # created, but nobody has saved yet
-        return tuple(_annotation(row) for row in connection.execute(query, values))
 
 
 def _annotation(row: tuple[int, bytes, str, str, str, str]) -> Annotation:

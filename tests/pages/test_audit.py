@@ -21,6 +21,7 @@ from dashboard.reading import annotations, clips, runs
 from dashboard.reading.annotations import Annotation, read_annotations
 from dashboard.reading.clips import read_clip_table
 from tests.support import reading
+from tests.support.annotations import saved_versions
 from tests.support.invented_run import HOSTILE, invent
 from tests.support.reading import words
 
@@ -259,7 +260,7 @@ def test_a_tag_comes_off_again_and_undo_takes_back_one_thing_after_another(run: 
     pressed(app, "undo")
     assert app.button(key="tag-1").label == "mislabelled"
     assert app.button(key="undo").disabled
-    assert len(annotations.history(run.annotations, first)) == 4  # nothing is deleted
+    assert len(saved_versions(run.annotations, first)) == 4  # nothing is deleted
 
 
 def test_going_on_after_a_tag_and_to_the_next_untagged(run: Run) -> None:

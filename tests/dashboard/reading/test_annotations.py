@@ -15,7 +15,8 @@ import pytest
 from core.artifacts import ROOT
 from core.errors import ArtifactError, DataError, DetectorError, ResourceError
 from dashboard.reading import annotations
-from dashboard.reading.annotations import TAGS, history, read_annotations, save
+from dashboard.reading.annotations import TAGS, read_annotations, save
+from tests.support.annotations import saved_versions
 
 NOTES = 100  # per writer
 WRITER = f"""
@@ -57,14 +58,14 @@ def test_a_name_that_is_not_utf_8_is_a_clip_like_any_other(file: Path) -> None:
     path = os.fsdecode(b"caf\xe9.wav")
     save(file, path, "", ("speech",), "", ())
     assert read_annotations(file)[0].path == path
-    assert len(history(file, path)) == 1
+    assert len(saved_versions(file, path)) == 1
 
 
 def test_a_later_save_takes_the_place_of_the_one_it_was_made_from_and_keeps_it_as_history(file: Path) -> None:
     first = save(file, "a", "", ("speech",), "", ())
     second = save(file, "a", "", ("speech",), "more", (first.version,))
     assert read_annotations(file) == (second,)
-    assert history(file, "a") == (first, second)
+    assert saved_versions(file, "a") == [first.version, second.version]
 
 
 def test_two_people_who_start_from_the_same_words_both_keep_theirs(file: Path) -> None:
@@ -73,7 +74,7 @@ def test_two_people_who_start_from_the_same_words_both_keep_theirs(file: Path) -
     assert read_annotations(file) == (ours, theirs)
     joined = save(file, "a", "", (), "ours and theirs", (ours.version, theirs.version))
     assert read_annotations(file) == (joined,)
-    assert len(history(file, "a")) == 4
+    assert len(saved_versions(file, "a")) == 4
 
 
 def test_people_with_names_stand_beside_each_other(file: Path) -> None:
