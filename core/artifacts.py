@@ -113,6 +113,17 @@ class Clip:
     sha256: str
 
 
+def rows_of(clips: Sequence[Clip], split: str) -> slice:
+    """Return the rows of a split, which stand together: clips are in the order train, val, test."""
+    before = sum(clip.split in SPLITS[: SPLITS.index(split)] for clip in clips)
+    return slice(before, before + sum(clip.split == split for clip in clips))
+
+
+def labels_of(clips: Sequence[Clip]) -> storage.Array:
+    """Return the labels of clips, (n,) int64: 0 = human, 1 = AI."""
+    return np.array([clip.label for clip in clips], dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The log-mels of a run with the clips they belong to; rows in the order train, val, test."""
@@ -123,13 +134,12 @@ class Dataset:
 
     def rows(self, split: str) -> slice:
         """Return the rows of a split, which stand together."""
-        before = sum(clip.split in SPLITS[: SPLITS.index(split)] for clip in self.clips)
-        return slice(before, before + sum(clip.split == split for clip in self.clips))
+        return rows_of(self.clips, split)
 
     @property
     def labels(self) -> storage.Array:
         """Labels (n,) int64: 0 = human, 1 = AI."""
-        return np.array([clip.label for clip in self.clips], dtype=np.int64)
+        return labels_of(self.clips)
 
     @property
     def groups(self) -> storage.Array:

@@ -1,10 +1,9 @@
 """How long a run takes and how much memory it needs, from a few steps measured on this machine.
 
 Each phase's work is a sum of two kinds: once per clip (reading, embedding, predicting) and once per optimiser step.
-One unit
-of each is timed in a process of its own, whose peak memory is then that phase's; the numbers of clips and of steps
-follow
-from the data and the schedules. Early stopping may end a training sooner: the estimate is for the whole schedule.
+One unit of each is timed in a process of its own, whose peak memory is then that phase's; the numbers of clips and of
+steps follow from the data and the schedules. Early stopping may end a training sooner: the estimate is for the whole
+schedule.
 """
 
 import multiprocessing
@@ -36,7 +35,7 @@ from core.models import transformer as encoders
 from core.models.attribution import explain_clip
 from core.models.autoencoder import MultiTaskAutoencoder
 from core.models.build import build, frames
-from core.phases import autoencoder, explain, prepare, transformer
+from core.phases import autoencoder, explain, hybrid, prepare, transformer
 from core.training.batches import CALIBRATION_BATCHES, MicroBatch, Objective, cross_entropy
 from core.training.loop import planned_epochs
 
@@ -77,10 +76,11 @@ def estimate(config: Config, clips: int, sources: int = 1) -> dict[str, Estimate
     costs = {phase: cost_of(phase, config) for phase in MEASURES}
     log_mel_mb = clips * config.spectrogram.n_mels * frames(config) * 4 / 1e6
     filterbank_mb = clips * ast_filterbank(np.ones(config.audio.samples, np.float32)).size * 2 / 1e6
-    data_mb = {"autoencoder": 3 * log_mel_mb, "baselines": 3 * log_mel_mb, "hybrid": 2 * log_mel_mb}
+    data_mb = {"autoencoder": 3 * log_mel_mb, "baselines": 3 * log_mel_mb}
+    data_mb["hybrid"] = 2 * log_mel_mb if config.hybrid.end_to_end else 0.0  # else it reads embeddings alone
     data_mb["explain"] = config.split.train * log_mel_mb
     disk_mb = {"prepare": 0.9 * log_mel_mb + filterbank_mb, "explain": explain.bytes_needed(clips, config) / 1e6}
-    found = {
+    expected = {
         phase: Estimate(
             seconds=FIXED
             + cost.per_clip * clips
@@ -91,9 +91,9 @@ def estimate(config: Config, clips: int, sources: int = 1) -> dict[str, Estimate
         )
         for phase, cost in costs.items()
     }
-    again = _trainings_again(config, sources) * sum(found[phase].seconds for phase in TRAINED_AGAIN)
+    again = _trainings_again(config, sources) * sum(expected[phase].seconds for phase in TRAINED_AGAIN)
     extra = again + _robustness_seconds(config, clips)
-    return found | {"audit": replace(found["audit"], seconds=found["audit"].seconds + extra)}
+    return expected | {"audit": replace(expected["audit"], seconds=expected["audit"].seconds + extra)}
 
 
 def _trainings_again(config: Config, sources: int) -> float:
@@ -147,12 +147,13 @@ def cost_of(phase: str, config: Config) -> Cost:
     except (ArtifactError, TypeError):
         context = multiprocessing.get_context("spawn")  # a fresh process: its peak memory is this phase's alone
         with context.Pool(1) as pool:
-            cost = pool.apply(_measure, (phase, config))
+            cost = pool.apply(measure, (phase, config))
         storage.write_json(file, asdict(cost))
         return cost
 
 
-def _measure(phase: str, config: Config) -> Cost:
+def measure(phase: str, config: Config) -> Cost:
+    """Time the units of a phase's work now, in this process, whose peak memory is then the phase's."""
     per_clip, per_step = MEASURES[phase](config)
     return Cost(per_clip, per_step, peak_memory_mb(), choose_device().peak_gpu_mb())
 
@@ -244,8 +245,7 @@ def _measure_hybrid(config: Config) -> tuple[float, dict[str, float]]:
     rows = config.hybrid.recipe.batch_size
     sizes = (config.autoencoder.latent, config.transformer.embedding, SIZE)
     batches = [_noise(rows, size) for size in sizes]
-    fusions = {"hybrid": 2, "concatenation": 2, "three_way": 3}
-    return 0.0, {name: _step_seconds(build(name, config), batches[:count]) for name, count in fusions.items()}
+    return 0.0, {name: _step_seconds(build(name, config), batches[:count]) for name, count in hybrid.FUSIONS.items()}
 
 
 def _measure_audit(config: Config) -> tuple[float, dict[str, float]]:

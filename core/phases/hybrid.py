@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from core import storage
-from core.artifacts import BRANCHES, SPLITS, Dataset, Run
+from core.artifacts import BRANCHES, SPLITS, Clip, Dataset, Run, labels_of, rows_of
 from core.config import Config
 from core.data.datasets import BothInputs, VectorDataset
 from core.device import Device, choose_device
@@ -30,7 +30,7 @@ BLOCK = 256  # clips whose filterbanks are in memory at once
 
 def run(run: Run, config: Config, fingerprint: str) -> Made:
     """Train the fusions; write probabilities, fusion weights and what each branch contributes."""
-    dataset, device = run.read_dataset(), choose_device()
+    clips, device = run.read_clips(), choose_device()
     ae, trans = (run.ae_latents, "autoencoder"), (run.transformer_embeddings, "transformer")
     branches: list[Branch] = [
         (run.read_splits(*ae), run.read_training_copies(*ae)),
@@ -43,7 +43,7 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
     for name, count in FUSIONS.items():
         recipe = config.hybrid.three_way if name == "three_way" else config.hybrid.recipe
         training = Training.of(run, config, fingerprint, name, recipe)
-        models[name] = _train(training, dataset, branches[:count], device)
+        models[name] = _train(training, clips, branches[:count], device)
         outputs = fusion_outputs(models[name], [values for values, _ in branches[:count]], device)
         arrays |= {f"{name}_{key}": values for key, values in outputs.items()}
         files += training.files
@@ -52,25 +52,23 @@ def run(run: Run, config: Config, fingerprint: str) -> Made:
         training = Training.of(run, config, fingerprint, "hybrid_end_to_end", recipe, kind="hybrid_end_to_end")
         hybrid = models["hybrid"]
         assert isinstance(hybrid, HybridClassifier)
-        arrays["end_to_end_probability"] = _fine_tune(run, training, hybrid, dataset, device)
+        arrays["end_to_end_probability"] = _fine_tune(run, training, hybrid, run.read_dataset(), device)
         files += training.files
-    split = [run.split_arrays(dataset.clips, values, f"{key}_") for key, values in arrays.items()]
+    split = [run.split_arrays(clips, values, f"{key}_") for key, values in arrays.items()]
     named = {name: values for part in split for name, values in part.items()}
-    storage.write_npz(run.fusion, run.clip_ids(dataset.clips) | named)
+    storage.write_npz(run.fusion, run.clip_ids(clips) | named)
     return Made([*files, run.fusion])
 
 
-def _train(training: Training, dataset: Dataset, branches: Sequence[Branch], device: Device) -> Fusion:
+def _train(training: Training, clips: Sequence[Clip], branches: Sequence[Branch], device: Device) -> Fusion:
     """Train one fusion to its end and return it with its best weights."""
     torch.manual_seed(training.config.train.seed)
     model = build(training.kind, training.config)
     assert isinstance(model, HybridClassifier | ThreeWayClassifier)
-    rows = {split: dataset.rows(split) for split in SPLITS[:2]}
-    train = VectorDataset(
-        [(values[rows["train"]], copies) for values, copies in branches], dataset.labels[rows["train"]]
-    )
-    val = VectorDataset([(values[rows["val"]], None) for values, _ in branches], dataset.labels[rows["val"]])
-    model.fit_statistics(*(torch.from_numpy(values[rows["train"]]) for values, _ in branches))
+    labels, (train_rows, val_rows) = labels_of(clips), (rows_of(clips, split) for split in SPLITS[:2])
+    train = VectorDataset([(values[train_rows], copies) for values, copies in branches], labels[train_rows])
+    val = VectorDataset([(values[val_rows], None) for values, _ in branches], labels[val_rows])
+    model.fit_statistics(*(torch.from_numpy(values[train_rows]) for values, _ in branches))
     batch_size, seed = training.recipe.batch_size, training.config.train.seed
     loaders = training_loader(train, batch_size, seed), evaluation_loader(val, batch_size)
     train_baseline(model, *loaders, training, device)

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from core import storage
-from core.artifacts import SPLITS, Clip, Run
+from core.artifacts import SPLITS, Clip, Run, labels_of
 from core.config import Config
 from core.data.datasets import Filterbanks
 from core.device import Device, choose_device
@@ -65,8 +65,7 @@ class Work(NamedTuple):
 def run(run: Run, config: Config, fingerprint: str) -> Made:
     """Make the embeddings in every mode that is asked for, and say which encoder made them."""
     clips, filterbanks = run.read_clips(), storage.read_npy(run.filterbank, run.remedy("prepare"))
-    labels = np.array([clip.label for clip in clips])
-    work = Work(run, config, fingerprint, clips, filterbanks, labels, choose_device())
+    work = Work(run, config, fingerprint, clips, filterbanks, labels_of(clips), choose_device())
     encoder, note = _new_encoder(work)
     if note:
         log.warning("transformer: %s", note)

@@ -34,6 +34,14 @@ def test_time_and_memory_grow_with_the_clips(monkeypatch: pytest.MonkeyPatch) ->
     assert many["prepare"].disk_mb > 9 * few["prepare"].disk_mb
 
 
+def test_the_fusions_hold_the_log_mels_only_where_they_are_trained_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "cost_of", unit_costs)
+    few, many = estimate(Config(), 400), estimate(Config(), 4000)
+    assert many["hybrid"].memory_mb == few["hybrid"].memory_mb
+    end_to_end = estimate(with_settings(Config(), ["hybrid.end_to_end=true"]), 4000)["hybrid"].memory_mb
+    assert end_to_end - many["hybrid"].memory_mb == pytest.approx(2 * 4000 * 128 * 157 * 4 / 1e6)
+
+
 def test_a_training_counts_its_steps_its_validation_and_its_recalibration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimation, "cost_of", unit_costs)
     recipe = Config().baselines.cnn
