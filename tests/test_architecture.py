@@ -385,6 +385,16 @@ def test_a_standard_may_be_cited_and_a_word_may_be_written_in_capitals() -> None
     assert not cited('STYLE = "x"  # RFC 3533 §6, ISO 11172-3; F1 and F2 of (A, B), MP3 (ID3v2.4 §3.1)')
 
 
+def test_no_class_name_stands_for_two_things() -> None:
+    places: dict[str, list[str]] = {}
+    for package in FLOORS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(module_name(path))
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
 def test_no_file_names_a_machine_it_was_written_on() -> None:
     foreign = [f"/{folder}/" for folder in ("work", "tmp/venv", "root")]
     kinds = {".py", ".md", ".txt", ".toml", ".ini", ".ipynb", ".css", ".js", ".json", ".yml", ""}

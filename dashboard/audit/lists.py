@@ -33,7 +33,7 @@ ABOUT_SPLIT = {
 
 
 @dataclass(frozen=True)
-class Listing:
+class ClipList:
     """The clips that are asked for, and what was asked."""
 
     model: Model  # with the threshold chosen on validation
@@ -60,13 +60,13 @@ class Listing:
 
 def listing(
     results: Results, clips: pd.DataFrame, model: Model, kind: str, split: str, source: str, threshold: float
-) -> Listing:
-    """Return the clips of a run that a question asks for; parameters as the fields of `Listing`."""
+) -> ClipList:
+    """Return the clips of a run that a question asks for; parameters as the fields of `ClipList`."""
     results = with_threshold(results, model.key, threshold)
     clips = judged(clips, model.key, {model.key: model.threshold for model in results.models})
     tested = of_split(clips, split)
     among = tested[tested["source"] == source] if source else tested
-    return Listing(model, kind, split, source, threshold, results, clips, tested, among, listed(among, kind))
+    return ClipList(model, kind, split, source, threshold, results, clips, tested, among, listed(among, kind))
 
 
 def with_threshold(results: Results, key: str, threshold: float) -> Results:

@@ -12,7 +12,7 @@ from core.errors import printable
 from dashboard import address, selection, sentences
 from dashboard.audit import keys, lists, triage
 from dashboard.audit.export import as_csv
-from dashboard.audit.lists import Listing
+from dashboard.audit.lists import ClipList
 from dashboard.audit.triage import Desk
 from dashboard.clip import view as clip_view
 from dashboard.drawing import theme
@@ -29,7 +29,7 @@ SAID = {"tags": "Tags", "notes": "Notes", "source": "Source", "away": "Log-odds"
 # The page's sections
 
 
-def which_list(run: Run, results: Results, clips: pd.DataFrame) -> Listing:
+def which_list(run: Run, results: Results, clips: pd.DataFrame) -> ClipList:
     """Let the reader choose a list and a threshold, and say how many clips the detector gets wrong."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = selection.detector(results, width=180)
@@ -44,7 +44,7 @@ def which_list(run: Run, results: Results, clips: pd.DataFrame) -> Listing:
     return listing
 
 
-def one_clip(run: Run, listing: Listing, desk: Desk) -> None:
+def one_clip(run: Run, listing: ClipList, desk: Desk) -> None:
     """Show one clip of the list at a time: to hear, to tag, and to go on from."""
     selected = selection.path() if selection.clip(listing.clips) is not None else ""
     selection.select(triage.place(selected, listing.paths, (run.name, *listing.question)))
@@ -66,7 +66,7 @@ def one_clip(run: Run, listing: Listing, desk: Desk) -> None:
     keys.listen()
 
 
-def whole_list(run: Run, listing: Listing, desk: Desk) -> None:
+def whole_list(run: Run, listing: ClipList, desk: Desk) -> None:
     """Show the list as a table and as a file."""
     key, title, chosen = listing.model.key, lists.LISTS[listing.kind], listing.chosen
     st.header(title, anchor=False)
@@ -85,7 +85,7 @@ def whole_list(run: Run, listing: Listing, desk: Desk) -> None:
         )  # fmt: skip
 
 
-def errors_by_source(listing: Listing) -> None:
+def errors_by_source(listing: ClipList) -> None:
     """Show how many clips of each source are called wrongly."""
     tested = listing.tested
     st.header(f"Errors of {listing.model.name} by source", anchor=False)
