@@ -146,7 +146,7 @@ def _expanded(text: str) -> list[Path]:
         matched = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - also absolute ones
         if not matched and set(text) & {"*", "?"}:
             raise DataError(text, "no file fits", "Correct the pattern")
-        return [one for name in matched for one in (_in_folder(name) if name.is_dir() else [name])] or [path]
+        return [file for name in matched for file in (_in_folder(name) if name.is_dir() else [name])] or [path]
     return [path]
 
 
