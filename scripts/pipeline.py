@@ -28,7 +28,7 @@ from tabulate import tabulate
 
 from core.artifacts import SHIPPED_REMEDY, Run, open_run
 from core.config import Config, with_settings
-from core.data.places import Place, folders, manifest, place_of
+from core.data.places import Place, folders, manifest, place_of, source_table
 from core.device import choose_device
 from core.errors import ArtifactError, ConfigError, DetectorError, printable
 from core.estimate import estimate
@@ -117,6 +117,9 @@ def print_plan(run: Run, config: Config, place: Place) -> None:
     listing = place.listing(config.split)
     clips, labelled = len(listing.candidates), {(clip.label, clip.source) for clip in listing.candidates}
     sources = max(Counter(label for label, _ in labelled).values())
+    print("Songs and sources as read from names, folders or the table; a song is never split:\n")
+    print(tabulate(source_table(listing.candidates), headers="keys", disable_numparse=True))
+    print("\nNot as it should be? --group-pattern says what a song is; a manifest says both.\n", flush=True)
     print(f"{clips} audio files. Measuring a few steps on this machine ...", file=sys.stderr)
     expected = estimate(config, clips, sources)
     rows, left = [], 0.0

@@ -1,6 +1,7 @@
 """Folders or a table in; clips with song, source and split out.
 
-places    `folders`, `manifest`: where the clips are, which song and source each belongs to; a `Place`, its `Listing`
+places    `folders`, `manifest`: where the clips are; a `Place`, its `Listing`
+names     `tell`: which song and source each belongs to, told by names
 splits    `split_songs`: which song goes to training, validation, test
 datasets  `SpectrogramDataset` and its siblings: clips as PyTorch's loaders take them
 """

@@ -2,10 +2,9 @@
 
 import csv
 import os
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,11 @@ from core import storage
 from core.artifacts import LABELS
 from core.audio.containers import SUFFIXES
 from core.config import SplitConfig
+from core.data.names import tell
 from core.errors import ConfigError, DataError, printable
 
 MANIFEST_COLUMNS = ("path", "label", "group", "source")
 MAX_MANIFEST_BYTES = 256 * 2**20
-# What a cutter appends to a song's name: `_seg3`, `-segment 3`, `_clip03`, `_part3`, `_chunk3`; also twice.
-_SEGMENT = re.compile(r"(?:[\s_-]*(?:seg|segment|clip|part|chunk|slice)[\s_-]*\d+)+$", re.IGNORECASE)
-_NUMBER = re.compile(r"[\s_-]*\d+$")
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,9 @@ class Place:
         """Return every file the place names, sorted by name."""
         if self.manifest:
             return read_manifest(self.root / self.manifest)
-        found = [
-            *find_clips(self.root, self.root / self.human, 0, config),
-            *find_clips(self.root, self.root / self.ai, 1, config),
-        ]
-        return sorted(found, key=lambda candidate: candidate.name)
+        human, ai = self.root / self.human, self.root / self.ai
+        candidates = [*find_clips(self.root, human, 0, config), *find_clips(self.root, ai, 1, config)]
+        return sorted(_classes_apart(candidates), key=lambda candidate: candidate.name)
 
     def listing(self, config: SplitConfig) -> Listing:
         """Return every file the place names, with what tells later whether the files are still the same."""
@@ -119,65 +114,58 @@ def find_clips(root: Path, folder: Path, label: int, config: SplitConfig) -> lis
     """
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder", "Name the folder that holds the clips")
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir():
-            inside = path.relative_to(folder)
-            group = group_of(inside, config.group_pattern)
-            name = path.relative_to(root) if root in path.parents else path
-            found.append(Candidate(name.as_posix(), label, group, source_of(group, folder.name)))
-    if not found:
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+    ]
+    if not paths:
         accepted = ", ".join(sorted(suffix[1:].upper() for suffix in SUFFIXES))
         raise DataError(folder, "it holds no audio file", f"Put {accepted} files into it")
-    return found
+    told = tell([path.relative_to(folder) for path in paths], folder.name, config.group_pattern)
+    names = [path.relative_to(root) if root in path.parents else path for path in paths]
+    return [Candidate(name.as_posix(), label, clip.song, clip.source) for name, clip in zip(names, told, strict=True)]
 
 
-def group_of(path: Path, pattern: str = "") -> str:
-    """Return the song a clip was cut from, told by its path inside the class folder.
-
-    Without a pattern: the file's name without its segment suffix, with the folder it lies in, if any. A number alone is
-    not a segment: `sample_12.wav` is a song of its own.
-
-    Examples
-    --------
-    >>> group_of(Path("fma_001_seg2.wav")), group_of(Path("sample_12.wav")), group_of(Path("rock/song/seg3.wav"))
-    ('fma_001', 'sample_12', 'rock/song')
-    """
-    if pattern:
-        match = _compiled(pattern).search(path.as_posix())
-        if match is None or match.group(1) is None:
-            raise DataError(path, f"the group pattern {pattern!r} does not match it", "Change --group-pattern")
-        return match.group(1)
-    stem = _SEGMENT.sub("", path.stem)
-    parts = [*path.parent.parts, *([stem] if stem else [])]
-    return "/".join(parts) or path.stem
+def _classes_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Name a song by its class, too, where files of both classes tell the same name: they are never one song."""
+    labels: dict[str, set[int]] = defaultdict(set)
+    for clip in candidates:
+        labels[clip.group].add(clip.label)
+    return [
+        replace(clip, group=f"{LABELS[clip.label]}/{clip.group}") if len(labels[clip.group]) > 1 else clip
+        for clip in candidates
+    ]
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ConfigError("split.group_pattern", f"not a regular expression ({error})", "Correct it") from error
-    if compiled.groups != 1:
-        raise ConfigError(
-            "split.group_pattern",
-            f"it has {compiled.groups} capture groups",
-            "Put one pair of parentheses round the song",
+def _sources_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Name a song by its source, too, where several sources have one of its name: a group is a song in its source."""
+    sources: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    for clip in candidates:
+        sources[clip.group].add((clip.label, clip.source))
+    named = [
+        replace(clip, group=f"{clip.source}/{clip.group}") if len(sources[clip.group]) > 1 else clip
+        for clip in candidates
+    ]
+    return _classes_apart(named)
+
+
+def source_table(candidates: Sequence[Candidate], examples: int = 3) -> list[dict[str, object]]:
+    """Return a row for each class and source as read: how many clips and songs, and some songs with their clips."""
+    rows: list[dict[str, object]] = []
+    for label, source in sorted({(clip.label, clip.source) for clip in candidates}):
+        clips = Counter(clip.group for clip in candidates if (clip.label, clip.source) == (label, source))
+        some = "; ".join(f"{printable(song, 40)} ({clips[song]})" for song in sorted(clips)[:examples])
+        rows.append(
+            {
+                "label": LABELS[label],
+                "source": printable(source, 40),
+                "clips": clips.total(),
+                "songs": len(clips),
+                "for example (clips)": some,
+            }
         )
-    return compiled
-
-
-def source_of(group: str, folder: str) -> str:
-    """Return the source a song's name tells: what stands before its number, else the class folder's name.
-
-    Examples
-    --------
-    >>> source_of("fma_001", "Human Music"), source_of("sample_12", "musicgen"), source_of("Yesterday", "Beatles")
-    ('fma', 'sample', 'Beatles')
-    """
-    name = group.rpartition("/")[2]
-    source = _NUMBER.sub("", name)
-    return source if source and source != name else folder
+    return rows
 
 
 def check_sources(asked: str, sources: Collection[str]) -> set[str]:
@@ -217,7 +205,7 @@ def read_manifest(path: Path) -> list[Candidate]:
     if missing:
         some = ", ".join(printable(name) for name in missing[:5])
         raise DataError(path, f"{len(missing)} of {len(found)} files do not exist: {some}", "Correct the paths")
-    return sorted(found, key=lambda candidate: candidate.name)
+    return sorted(_sources_apart(found), key=lambda candidate: candidate.name)
 
 
 def _manifest_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:

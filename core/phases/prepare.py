@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 BLOCK = 128  # clips per file of intermediate results: what a kill can cost, and what is in memory at once
 COPY_DTYPES = {"log_mel": np.float16, "filterbank": FILTERBANK_DTYPE, "fine_spectrum": np.float32}
+UNHEARD_FROM = 1.5  # times a clip's length: from here on, what of a file is not used is worth a word
 BELOW_ROLL_OFF = 0.9  # of the band limit's rate: the resampler's own roll-off at that rate must go, too
 
 
@@ -63,7 +64,7 @@ def run(run: Run, config: Config, fingerprint: str, listing: Listing) -> Made:
     _write(run, config, candidates, readings, clips, files)
     storage.write_json(run.front_end, {"equalise_rate": config.audio.equalise_rate})
     copies = _write_copies(run, root, clips, config)
-    notes = _report(candidates, clips, skipped)
+    notes = [*_report(candidates, clips, skipped), *_unheard(clips, config)]
     for file in run.work.glob("*.npz"):
         file.unlink()
     tables = [run.clips_table, run.skipped_table, run.front_end]
@@ -246,6 +247,21 @@ def _report(candidates: Sequence[Candidate], clips: Sequence[Clip], skipped: int
     for sentence in missing:
         log.warning(sentence)
     return [f"{len(candidates)} files: {len(clips)} clips of {songs} songs, {skipped} skipped", *missing]
+
+
+def _unheard(clips: Sequence[Clip], config: Config) -> list[str]:
+    """Say how much of long files is not used; in FMA, whose files last 30 seconds, five sixths."""
+    longer = [clip.seconds for clip in clips if clip.seconds > UNHEARD_FROM * config.audio.seconds]
+    if not longer:
+        return []
+    whole, unheard = sum(clip.seconds for clip in clips), sum(longer) - len(longer) * config.audio.seconds
+    sentence = (
+        f"Only the first {config.audio.seconds:g} s of a file are used: {len(longer)} of {len(clips)} files are longer "
+        f"and {unheard / 60:.0f} of {whole / 60:.0f} minutes are unheard. To use them, cut the files into clips first: "
+        "python -m scripts.segment SOURCE TARGET"
+    )
+    log.warning(sentence)
+    return [sentence]
 
 
 def _metadata(clips: Sequence[Clip], config: Config) -> dict[str, Array]:

@@ -10,7 +10,7 @@ import soundfile as sf
 
 from core.audio.clips import read_clip
 from core.config import AudioConfig
-from core.data.places import group_of
+from core.data.names import song_of
 from scripts import segment
 from tests.support.hostile_audio import encode, encoded, sound
 
@@ -117,13 +117,13 @@ def test_songs_of_one_name_do_not_overwrite_each_other(songs: Path, cut: Cut, tm
         "b/song.flac_seg1.flac",
         "b/song.wav_seg1.flac",
     ]
-    assert len({group_of(Path(name)) for name in clips(tmp_path)}) == 4
+    assert len({song_of(Path(name)) for name in clips(tmp_path)}) == 4
 
 
 def test_clips_of_a_song_belong_together(songs: Path, cut: Cut, tmp_path: Path) -> None:
     put(songs / "rock" / "01 - A song (live).wav", 10.0)
     cut()
-    assert {group_of(Path(name)) for name in clips(tmp_path)} == {"rock/01 - A song (live)"}
+    assert {song_of(Path(name)) for name in clips(tmp_path)} == {"rock/01 - A song (live)"}
 
 
 def test_a_bad_song_is_listed_with_its_reason_and_the_rest_goes_on(songs: Path, cut: Cut, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import torch
 
 from core.config import SplitConfig
 from core.data.datasets import SpectrogramDataset, VectorDataset
-from core.data.places import Place, folders, group_of, manifest, read_manifest, source_of
+from core.data.places import Place, folders, manifest, read_manifest, source_table
 from core.data.splits import check_split, count_table, join_identical, missing_sources, split_songs
-from core.errors import ConfigError, DataError
+from core.errors import DataError
 
 
 def songs(rng: np.random.Generator, count: int) -> tuple[list[int], list[str], list[str]]:
@@ -23,46 +23,6 @@ def songs(rng: np.random.Generator, count: int) -> tuple[list[int], list[str], l
             groups.append(f"song{song}")
             sources.append(f"source{song % 2}{song % 3}")
     return labels, groups, sources
-
-
-def test_two_thousand_samples_are_two_thousand_songs() -> None:
-    assert len({group_of(Path(f"sample_{number}.wav")) for number in range(2000)}) == 2000
-
-
-@pytest.mark.parametrize(
-    ("path", "group"),
-    [
-        ("fma_001_seg1.wav", "fma_001"),
-        ("fma_001_seg12.flac", "fma_001"),
-        ("Song Name - segment 3.mp3", "Song Name"),
-        ("song-part2.wav", "song"),
-        ("sample_12.wav", "sample_12"),
-        ("album/track.wav", "album/track"),
-        ("song/seg3.wav", "song"),
-        ("seg.wav", "seg"),
-        ("song_seg3_seg1.flac", "song"),
-    ],
-)
-def test_the_song_is_told_by_the_file_name(path: str, group: str) -> None:
-    assert group_of(Path(path)) == group
-
-
-def test_a_group_pattern_overrules_the_file_name() -> None:
-    assert group_of(Path("a/b_take7_x.wav"), r"(take\d+)") == "take7"
-    with pytest.raises(DataError, match="does not match"):
-        group_of(Path("b.wav"), r"(take\d+)")
-    with pytest.raises(DataError, match="does not match"):
-        group_of(Path("b.wav"), r"(take\d+)|b")
-    for wrong in ("(", "take", "(a)(b)"):
-        with pytest.raises(ConfigError, match="group_pattern"):
-            group_of(Path("b.wav"), wrong)
-
-
-def test_the_source_is_what_stands_before_the_songs_number() -> None:
-    assert source_of("musicgen-small_012", "x") == "musicgen-small"
-    assert source_of("folder/fma_001", "x") == "fma"
-    assert source_of("Yesterday", "Beatles") == "Beatles"
-    assert source_of("0001", "fma") == "fma"
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -159,6 +119,44 @@ def test_folders_with_spaces_are_searched_with_their_subfolders(tmp_path: Path) 
         ("Human Music/my clips/a_1_seg1.wav", 0, "a_1"),
         ("Human Music/my clips/deep/b.FLAC", 0, "deep/b"),
     ]
+
+
+def test_files_of_the_two_classes_are_never_one_song(tmp_path: Path) -> None:
+    for folder in ("human", "ai"):
+        (tmp_path / folder).mkdir()
+        for number in range(20):
+            (tmp_path / folder / f"track_{number:02}.wav").touch()
+    listed = folders(tmp_path / "human", tmp_path / "ai").candidates(SplitConfig())
+    assert len({clip.group for clip in listed}) == 40
+    assert {clip.source for clip in listed} == {"human", "ai"}
+    patterned = folders(tmp_path / "human", tmp_path / "ai").candidates(SplitConfig(group_pattern=r"(track_\d+)"))
+    assert len({clip.group for clip in patterned}) == 40
+
+
+def test_a_group_of_a_manifest_is_a_song_within_its_source(tmp_path: Path) -> None:
+    lines = ["path,label,group,source"]
+    for label, source in (("human", "fma"), ("human", "gtzan"), ("ai", "suno"), ("ai", "")):
+        for piece in range(2):
+            name = f"{label}{source}{piece}.wav"
+            (tmp_path / name).touch()
+            lines.append(f"{name},{label},1,{source}")
+    (tmp_path / "clips.csv").write_text("\n".join(lines), encoding="utf-8")
+    groups = Counter(clip.group for clip in read_manifest(tmp_path / "clips.csv"))
+    assert groups == {"fma/1": 2, "gtzan/1": 2, "suno/1": 2, "ai/1": 2}
+
+
+def test_what_was_read_of_names_is_shown_with_examples(tmp_path: Path) -> None:
+    for folder in ("human", "ai"):
+        (tmp_path / folder).mkdir()
+        for number in range(5):
+            (tmp_path / folder / f"{folder}set_{number}_seg1.wav").touch()
+            (tmp_path / folder / f"{folder}set_{number}_seg2.wav").touch()
+    rows = source_table(folders(tmp_path / "human", tmp_path / "ai").candidates(SplitConfig()))
+    assert [(row["label"], row["source"], row["clips"], row["songs"]) for row in rows] == [
+        ("human", "humanset", 10, 5),
+        ("ai", "aiset", 10, 5),
+    ]
+    assert rows[0]["for example (clips)"] == "humanset_0 (2); humanset_1 (2); humanset_2 (2)"
 
 
 def test_missing_empty_and_nested_folders_are_refused(tmp_path: Path) -> None:
