@@ -74,8 +74,8 @@ def test_an_offset_is_no_bandwidth() -> None:
 
 
 def test_opposite_channels_do_not_cancel() -> None:
-    one, both = heard(noise()), heard(np.stack([noise(), -noise()], axis=1))
-    assert both == pytest.approx(one, rel=1e-4, abs=1e-4)
+    mono, both = heard(noise()), heard(np.stack([noise(), -noise()], axis=1))
+    assert both == pytest.approx(mono, rel=1e-4, abs=1e-4)
 
 
 def test_silence_is_measured_where_it_is() -> None:
@@ -203,22 +203,22 @@ def test_classes_that_differ_in_sample_rate_only_are_found_out(put: Put) -> None
     rates = [32_000 if label else (22_050, 44_100)[row // 4 % 2] for row, label in enumerate(labels)]
     files = [put(f"{row}.wav", noise(1.1, rate, row), "PCM_16", rate) for row, rate in enumerate(rates)]
     features = [list(measure(path, CONFIG).values()) for path in files]
-    found = shortcuts.audit(features, FEATURES, labels, groups, splits)
-    alone = {result.name: result for result in found.features}
-    assert found.test_auc == alone["sample_rate"].test_auc == 1
-    assert found.features[0].val_auc == alone["sample_rate"].val_auc == 1
+    audited = shortcuts.audit(features, FEATURES, labels, groups, splits)
+    alone = {result.name: result for result in audited.features}
+    assert audited.test_auc == alone["sample_rate"].test_auc == 1
+    assert audited.features[0].val_auc == alone["sample_rate"].val_auc == 1
     assert max(alone[name].test_auc for name in ("rms", "crest", "dc_offset", "silence", "container")) < 0.9
 
 
 def test_classes_that_differ_in_nothing_are_not_told_apart() -> None:
     labels, groups, splits = deal()
     features = np.random.default_rng(5).standard_normal((len(labels), 6))
-    found = shortcuts.audit(features, "abcdef", labels, groups, splits)
+    audited = shortcuts.audit(features, "abcdef", labels, groups, splits)
     test = np.array(splits) == "test"
-    interval = scores.song_bootstrap(labels[test], found.probability[test], np.array(groups)[test], 0.5, 500, 0.95, 0)
+    interval = scores.song_bootstrap(labels[test], audited.probability[test], np.array(groups)[test], 0.5, 500, 0.95, 0)
     low, high = interval["roc_auc"]
     assert low < 0.5 < high
-    assert "No shortcut" in shortcuts.advice(found, (low, high), 60, 30)[0]
+    assert "No shortcut" in shortcuts.advice(audited, (low, high), 60, 30)[0]
 
 
 def one_telling_column() -> tuple[np.ndarray, tuple[np.ndarray, list[str], list[str]]]:
@@ -232,20 +232,22 @@ def one_telling_column() -> tuple[np.ndarray, tuple[np.ndarray, list[str], list[
 
 def test_the_feature_that_tells_is_named_first_even_if_neither_more_nor_less_of_it_is_ai() -> None:
     features, clips = one_telling_column()
-    found = shortcuts.audit(features, "abcd", *clips)
-    assert found.features[0][:3] == ("c", 1, 1)
-    assert found.features[0].importance > 0.3
-    assert max(result.importance for result in found.features[1:]) < 0.05
-    assert [result.val_auc for result in found.features] == sorted((r.val_auc for r in found.features), reverse=True)
+    audited = shortcuts.audit(features, "abcd", *clips)
+    assert audited.features[0][:3] == ("c", 1, 1)
+    assert audited.features[0].importance > 0.3
+    assert max(result.importance for result in audited.features[1:]) < 0.05
+    assert [result.val_auc for result in audited.features] == sorted(
+        (r.val_auc for r in audited.features), reverse=True
+    )
 
 
 def test_a_sum_of_features_is_found_by_a_line() -> None:
     labels, groups, splits = deal()
     features = np.random.default_rng(3).standard_normal((len(labels), 12))
     features += 0.5 * (2 * labels[:, None] - 1)
-    found = shortcuts.audit(features, "abcdefghijkl", labels, groups, splits)
-    assert found.model == "logistic regression"
-    assert found.test_auc > 0.9
+    audited = shortcuts.audit(features, "abcdefghijkl", labels, groups, splits)
+    assert audited.model == "logistic regression"
+    assert audited.test_auc > 0.9
 
 
 def test_the_probabilities_and_the_choice_do_not_know_the_test_labels() -> None:
@@ -259,8 +261,8 @@ def test_the_probabilities_and_the_choice_do_not_know_the_test_labels() -> None:
 def test_nothing_is_fitted_on_validation() -> None:
     features, (labels, groups, splits) = one_telling_column()
     swapped = np.where(np.array(splits) == "val", 1 - labels, labels)
-    found = shortcuts.audit(features, "abcd", swapped, groups, splits)
-    assert found.features[-1][:3] == ("c", 0, 1)
+    audited = shortcuts.audit(features, "abcd", swapped, groups, splits)
+    assert audited.features[-1][:3] == ("c", 0, 1)
 
 
 def test_an_audit_repeats_itself() -> None:

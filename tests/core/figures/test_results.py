@@ -66,14 +66,14 @@ UNHEARD = (("fma", "human"), ("a $ource of 曲 with a very long name indeed", "a
 
 def reliability() -> Figure:
     bins = [{"mean_probability": p, "share_ai": p**2, "low_ci": p**2 / 2, "high_ci": p} for p in (0.1, 0.5, 0.9)]
-    found = {
+    calibration = {
         "bins": {"before": bins, "after": bins[:2]},
         "ece_before": 0.2,
         "ece_after": 0.1,
         "temperature": 2.5,
         "n": 40,
     }
-    return audit_figures.plot_reliability(dict.fromkeys(SIX.values(), found))
+    return audit_figures.plot_reliability(dict.fromkeys(SIX.values(), calibration))
 
 
 def shortcuts() -> Figure:
@@ -84,26 +84,26 @@ def shortcuts() -> Figure:
 
 
 def leave_out(sources: tuple[tuple[str, str], ...] = UNHEARD) -> Figure:
-    own = {"auc": 0.8, "auc_interval": (0.7, 0.9), "recall": 0.25, "recall_interval": (0.1, 0.4)}
-    found = [
-        {"source": source, "label": label, "n": 30, "songs": 12, "models": dict.fromkeys(SIX, own)}
+    judged = {"auc": 0.8, "auc_interval": (0.7, 0.9), "recall": 0.25, "recall_interval": (0.1, 0.4)}
+    parts = [
+        {"source": source, "label": label, "n": 30, "songs": 12, "models": dict.fromkeys(SIX, judged)}
         for source, label in sources
     ]
-    return audit_figures.plot_leave_out({"sources": found}, SIX)
+    return audit_figures.plot_leave_out({"sources": parts}, SIX)
 
 
 def robustness() -> Figure:
     names = ["clean", *(f"change number {n} semitones" for n in range(27))]
     line = {"false_positive_rate": 0.04, "false_negative_rate": 0.93}
     lines = [{"auc": 1 - n / 60, **line} for n in range(len(names))]
-    found = {"n": 200, "songs": 90, "clips": {"human": 90, "ai": 110}, "transforms": names}
-    return audit_figures.plot_robustness({**found, "models": dict.fromkeys(SIX, lines)}, SIX)
+    tested = {"n": 200, "songs": 90, "clips": {"human": 90, "ai": 110}, "transforms": names}
+    return audit_figures.plot_robustness({**tested, "models": dict.fromkeys(SIX, lines)}, SIX)
 
 
 def seeds() -> Figure:
     spread = {"mean": 0.9, "values": [0.88, 0.9, 0.92]}
-    found = {"seeds": [0, 1, 2], "n": 40, "models": {key: {"roc_auc": spread, "accuracy": spread} for key in SIX}}
-    return audit_figures.plot_seeds(found, SIX)
+    trainings = {"seeds": [0, 1, 2], "n": 40, "models": {key: {"roc_auc": spread, "accuracy": spread} for key in SIX}}
+    return audit_figures.plot_seeds(trainings, SIX)
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
@@ -267,9 +267,9 @@ def test_a_heat_map_keeps_classes_apart_and_sorts_clips_by_the_first_branch() ->
     human, ai, bar = figure.axes
     assert [axes.get_title() for axes in (human, ai)] == ["● Human (n = 30)", "◆ AI (n = 10)"]
     for axes, n in ((human, 30), (ai, 10)):
-        drawn = axes.images[0].get_array()
-        assert drawn.shape == (2, n)
-        assert np.all(np.diff(drawn[0]) >= 0)
+        shown = axes.images[0].get_array()
+        assert shown.shape == (2, n)
+        assert np.all(np.diff(shown[0]) >= 0)
         low, high = axes.images[0].get_clim()
         assert (low, high) == pytest.approx((0.3, 0.7))
     assert bar.get_ylabel() == "Fusion weight"

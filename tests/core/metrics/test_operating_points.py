@@ -37,9 +37,9 @@ def test_a_point_is_the_evaluations_score_to_the_last_bit(threshold: float) -> N
     labels, probabilities, songs = clips()
     point = operating_point(labels, probabilities, songs, threshold, SETTINGS)
     score = scores.score(labels, probabilities, threshold)
-    drawn = scores.song_bootstrap(labels, probabilities, songs, threshold, SETTINGS.bootstraps, 0.95, 0)
+    intervals_of_score = scores.song_bootstrap(labels, probabilities, songs, threshold, SETTINGS.bootstraps, 0.95, 0)
     assert dict(point.values) == {name: score.values[name] for name in METRICS}
-    assert dict(point.intervals) == {name: drawn[name] for name in METRICS}
+    assert dict(point.intervals) == {name: intervals_of_score[name] for name in METRICS}
     assert (point.confusion, point.n, point.songs) == (score.confusion, 90, 30)
 
 
@@ -87,40 +87,40 @@ def test_log_odds_of_pictures_are_those_of_the_results() -> None:
 
 def test_the_area_under_the_curves_is_the_one_that_is_reported() -> None:
     labels, probabilities, _ = clips()
-    found = curves(labels, probabilities)
-    roc = np.trapezoid(found.true_positive_rate[::-1], found.false_positive_rate[::-1])
+    traced = curves(labels, probabilities)
+    roc = np.trapezoid(traced.true_positive_rate[::-1], traced.false_positive_rate[::-1])
     assert roc == pytest.approx(roc_auc_score(labels, probabilities))
-    steps = -np.diff(found.true_positive_rate)
-    assert (steps * found.precision[:-1]).sum() == pytest.approx(average_precision_score(labels, probabilities))
+    steps = -np.diff(traced.true_positive_rate)
+    assert (steps * traced.precision[:-1]).sum() == pytest.approx(average_precision_score(labels, probabilities))
 
 
 def test_the_curves_go_from_all_clips_called_ai_to_none() -> None:
-    found = curves(*clips()[:2])
-    assert (found.false_positive_rate[0], found.true_positive_rate[0]) == (1, 1)
-    assert (found.false_positive_rate[-1], found.true_positive_rate[-1]) == (0, 0)
-    assert found.precision[0] == 0.5
-    assert np.isnan(found.precision[-1])
+    traced = curves(*clips()[:2])
+    assert (traced.false_positive_rate[0], traced.true_positive_rate[0]) == (1, 1)
+    assert (traced.false_positive_rate[-1], traced.true_positive_rate[-1]) == (0, 0)
+    assert traced.precision[0] == 0.5
+    assert np.isnan(traced.precision[-1])
 
 
 def test_each_place_on_a_curve_is_what_its_threshold_does() -> None:
     labels, probabilities, songs = clips()
-    found = curves(labels, probabilities)
-    for place in (0, 7, len(found.thresholds) - 1):
-        point = operating_point(labels, probabilities, songs, float(found.thresholds[place]), SETTINGS)
-        assert point.values["recall_ai"] == found.true_positive_rate[place]
-        assert 1 - point.values["recall_human"] == pytest.approx(found.false_positive_rate[place])
+    traced = curves(labels, probabilities)
+    for place in (0, 7, len(traced.thresholds) - 1):
+        point = operating_point(labels, probabilities, songs, float(traced.thresholds[place]), SETTINGS)
+        assert point.values["recall_ai"] == traced.true_positive_rate[place]
+        assert 1 - point.values["recall_human"] == pytest.approx(traced.false_positive_rate[place])
 
 
 def test_the_det_curve_has_both_errors_on_normal_deviates() -> None:
     labels, probabilities, _ = clips()
-    found = curves(labels, probabilities)
+    traced = curves(labels, probabilities)
     rates = det_curve(labels, probabilities)
-    drawn = dict(zip(found.false_positive_deviate.round(9), found.false_negative_deviate, strict=True))
+    deviates = dict(zip(traced.false_positive_deviate.round(9), traced.false_negative_deviate, strict=True))
     inside = [(fpr, fnr) for fpr, fnr, _ in zip(*rates, strict=True) if 0 < fpr < 1 and 0 < fnr < 1]
     assert inside
     seen = [(norm.ppf(fpr), norm.ppf(fnr)) for fpr, fnr in inside]
-    assert all(any(abs(x - key) < 1e-8 for key in drawn) for x, _ in seen)
-    points = np.column_stack([found.false_positive_deviate, found.false_negative_deviate])
+    assert all(any(abs(x - key) < 1e-8 for key in deviates) for x, _ in seen)
+    points = np.column_stack([traced.false_positive_deviate, traced.false_negative_deviate])
     assert all(np.abs(points - point).max(axis=1).min() < 1e-8 for point in seen)
 
 

@@ -26,8 +26,8 @@ def ranked(labels: ArrayLike, probabilities: ArrayLike) -> list[float]:
 def intervals(
     labels: np.ndarray, probabilities: np.ndarray, songs: np.ndarray, n: int = 300, seed: int = 0
 ) -> dict[str, Interval]:
-    found = scores.song_bootstrap(labels, probabilities, songs, 0.5, n, 0.95, seed)
-    return {name: found[name] for name in RANKING}
+    every = scores.song_bootstrap(labels, probabilities, songs, 0.5, n, 0.95, seed)
+    return {name: every[name] for name in RANKING}
 
 
 def test_a_perfect_model_has_no_error_and_catches_all_at_any_false_alarm_rate() -> None:
@@ -85,9 +85,9 @@ def test_every_figure_lies_in_its_interval_and_few_songs_widen_it() -> None:
 
 def test_a_share_of_the_ai_clips_has_an_interval_with_width_where_no_draw_differs() -> None:
     labels, songs = np.repeat([0, 1], 20), np.repeat(np.arange(20), 2)
-    found = intervals(labels, labels, songs)
-    assert found["tpr_at_1_fpr"] == found["tpr_at_5_fpr"] == wilson(10, 10)
-    assert found["roc_auc"] == (1, 1)
+    perfect = intervals(labels, labels, songs)
+    assert perfect["tpr_at_1_fpr"] == perfect["tpr_at_5_fpr"] == wilson(10, 10)
+    assert perfect["roc_auc"] == (1, 1)
 
 
 def test_the_interval_of_the_equal_error_rate_covers_the_true_one_about_as_often_as_it_says() -> None:

@@ -86,7 +86,7 @@ def test_weighting_a_clip_equals_repeating_it() -> None:
     weighted = scores.weighted_scores(labels, probabilities, times.astype(float), THRESHOLD)
     for row, count in enumerate(times):
         repeated = scores.score(np.repeat(labels, count), np.repeat(probabilities, count), THRESHOLD).values
-        assert {name: drawn[row] for name, drawn in weighted.items()} == pytest.approx(repeated)
+        assert {name: replicates[row] for name, replicates in weighted.items()} == pytest.approx(repeated)
 
 
 def test_cutting_songs_into_more_clips_does_not_narrow_the_interval() -> None:
@@ -146,9 +146,9 @@ def test_turning_the_two_models_round_turns_the_sign_and_keeps_the_p_value() -> 
 def test_each_model_is_compared_at_its_own_threshold() -> None:
     labels, a, groups = clips(8)
     lowered = np.clip(a - 0.1, 0, 1)
-    own = scores.paired_difference(labels, a, lowered, groups, (0.5, 0.4), DRAWS, CONFIDENCE, 0)
+    separate = scores.paired_difference(labels, a, lowered, groups, (0.5, 0.4), DRAWS, CONFIDENCE, 0)
     shared = scores.paired_difference(labels, a, lowered, groups, (0.5, 0.5), DRAWS, CONFIDENCE, 0)
-    assert own.accuracy.value == 0
+    assert separate.accuracy.value == 0
     assert shared.accuracy.value > 0
 
 
@@ -229,10 +229,10 @@ def test_a_song_mean_has_an_interval_as_wide_as_the_songs_allow() -> None:
 
 def test_a_model_without_an_error_is_given_what_its_songs_allow() -> None:
     labels, groups = np.repeat([0, 1], (30, 20)), np.repeat(np.arange(25), 2)
-    found = scores.song_bootstrap(labels, labels, groups, THRESHOLD, 50, CONFIDENCE, 0)
-    assert found["recall_human"] == wilson(15, 15)
-    assert found["recall_ai"] == wilson(10, 10)
-    assert found["f1_ai"] == pytest.approx(wilson(10, 10))
-    assert found["accuracy"] == wilson(25, 25)
-    assert found["recall_macro"][0] == pytest.approx((wilson(15, 15)[0] + wilson(10, 10)[0]) / 2)
-    assert all(low < high for name, (low, high) in found.items() if name in METRICS)
+    perfect = scores.song_bootstrap(labels, labels, groups, THRESHOLD, 50, CONFIDENCE, 0)
+    assert perfect["recall_human"] == wilson(15, 15)
+    assert perfect["recall_ai"] == wilson(10, 10)
+    assert perfect["f1_ai"] == pytest.approx(wilson(10, 10))
+    assert perfect["accuracy"] == wilson(25, 25)
+    assert perfect["recall_macro"][0] == pytest.approx((wilson(15, 15)[0] + wilson(10, 10)[0]) / 2)
+    assert all(low < high for name, (low, high) in perfect.items() if name in METRICS)

@@ -66,19 +66,19 @@ def test_a_threshold_does_not_move_with_the_test_clips(made: Run, evidence: Evid
 @pytest.mark.parametrize("rule", ["fixed", "balanced"])
 def test_the_rule_of_the_settings_is_followed(made: Run, rule: str) -> None:
     config = with_settings(CONFIG, [f"evaluation.threshold_rule={rule}", "evaluation.threshold=0.31"])
-    found = Evidence(made, config).thresholds
-    assert (set(found.values()) == {0.31}) == (rule == "fixed")
+    thresholds = Evidence(made, config).thresholds
+    assert (set(thresholds.values()) == {0.31}) == (rule == "fixed")
 
 
 def test_accuracy_confusion_and_predictions_use_each_models_own_threshold(made: Run, results: dict[str, Any]) -> None:
     with made.predictions.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     for name in DETECTORS:
-        model, own = results["models"][name], [row for row in rows if row["model"] == name]
-        assert all((float(r["probability"]) >= model["threshold"]) == (r["prediction"] == "ai") for r in own)
-        assert model["test"]["accuracy"] == pytest.approx(np.mean([r["label"] == r["prediction"] for r in own]))
+        model, own_rows = results["models"][name], [row for row in rows if row["model"] == name]
+        assert all((float(r["probability"]) >= model["threshold"]) == (r["prediction"] == "ai") for r in own_rows)
+        assert model["test"]["accuracy"] == pytest.approx(np.mean([r["label"] == r["prediction"] for r in own_rows]))
         (tn, fp), _ = model["test"]["confusion"]
-        assert fp == sum(r["label"] == "human" and r["prediction"] == "ai" for r in own)
+        assert fp == sum(r["label"] == "human" and r["prediction"] == "ai" for r in own_rows)
         assert tn + fp == 20
 
 
@@ -118,25 +118,27 @@ def test_a_song_is_judged_once_by_all_its_clips(made: Run, results: dict[str, An
 
 
 def test_calibration_is_chosen_on_validation_and_measured_on_test(evidence: Evidence, results: dict[str, Any]) -> None:
-    found = results["models"]["cnn"]["calibration"]
-    assert sum(one["n"] for one in found["bins"]["after"]) == found["n"] == 50
-    assert found["band"]["low"] <= found["band"]["high"]
-    assert found["band_result"]["n"] - found["band_result"]["inside"] == round(50 * found["band_result"]["coverage"])
+    calibration = results["models"]["cnn"]["calibration"]
+    assert sum(part["n"] for part in calibration["bins"]["after"]) == calibration["n"] == 50
+    assert calibration["band"]["low"] <= calibration["band"]["high"]
+    assert calibration["band_result"]["n"] - calibration["band_result"]["inside"] == round(
+        50 * calibration["band_result"]["coverage"]
+    )
     other = copy.copy(evidence)
     other.probabilities = {"cnn": np.where(evidence.splits == "test", 0.5, evidence.probabilities["cnn"])}
     moved = detectors.calibration_results(other, "cnn")
-    assert moved["temperature"] == found["temperature"]
-    assert moved["band"] == found["band"]
-    assert moved["ece_before"] != found["ece_before"]
+    assert moved["temperature"] == calibration["temperature"]
+    assert moved["band"] == calibration["band"]
+    assert moved["ece_before"] != calibration["ece_before"]
 
 
 def test_the_three_way_fusion_is_compared_with_the_hybrid_and_with_the_fine_spectrum(results: dict[str, Any]) -> None:
-    found, area = results["three_way"], {name: model["test"]["roc_auc"] for name, model in results["models"].items()}
+    fusion, area = results["three_way"], {name: model["test"]["roc_auc"] for name, model in results["models"].items()}
     for other in ("hybrid", "fine_spectrum"):
-        assert found["against"][other]["roc_auc"]["value"] == pytest.approx(area["three_way"] - area[other])
+        assert fusion["against"][other]["roc_auc"]["value"] == pytest.approx(area["three_way"] - area[other])
     for label in ("human", "ai"):
-        assert sum(weights[label]["mean"] for weights in found["mean_weights"].values()) == pytest.approx(1)
-    assert set(found["without"]) == {"autoencoder", "transformer", "fine_spectrum"}
+        assert sum(weights[label]["mean"] for weights in fusion["mean_weights"].values()) == pytest.approx(1)
+    assert set(fusion["without"]) == {"autoencoder", "transformer", "fine_spectrum"}
 
 
 # Audit
@@ -145,13 +147,13 @@ def test_the_three_way_fusion_is_compared_with_the_hybrid_and_with_the_fine_spec
 def test_a_fact_that_tells_the_classes_apart_is_found_and_one_that_is_hidden_from_the_models_is_not_theirs(
     results: dict[str, Any],
 ) -> None:
-    found = results["shortcuts"]
-    assert found["files"]["features"][0]["name"] == "bandwidth"
-    assert found["files"]["test_auc"] > 0.65 > found["heard"]["test_auc"]
-    low, high = found["files"]["test_auc_interval"]
-    assert low < found["files"]["test_auc"] < high
-    gain = found["files"]["detectors_against"]["cnn"]["value"]
-    assert gain == pytest.approx(results["models"]["cnn"]["test"]["roc_auc"] - found["files"]["test_auc"])
+    shortcuts = results["shortcuts"]
+    assert shortcuts["files"]["features"][0]["name"] == "bandwidth"
+    assert shortcuts["files"]["test_auc"] > 0.65 > shortcuts["heard"]["test_auc"]
+    low, high = shortcuts["files"]["test_auc_interval"]
+    assert low < shortcuts["files"]["test_auc"] < high
+    gain = shortcuts["files"]["detectors_against"]["cnn"]["value"]
+    assert gain == pytest.approx(results["models"]["cnn"]["test"]["roc_auc"] - shortcuts["files"]["test_auc"])
 
 
 def test_what_noise_does_is_said_of_the_tested_clips_at_the_validation_threshold(
@@ -182,9 +184,9 @@ def test_a_new_source_is_judged_by_its_folds_own_validation_threshold(run: Run) 
     labels = np.array([clip.label for clip in run.read_clips()])[row]
     scale = np.where(source == "suno", 0.1, 1.0)
     rewrite(run.leave_out, probability_cnn=certain(labels, True) * scale)
-    found = leave_out_results(Evidence(run, CONFIG))
-    assert found is not None
-    suno = next(one for one in found["sources"] if one["source"] == "suno")
+    leave_out = leave_out_results(Evidence(run, CONFIG))
+    assert leave_out is not None
+    suno = next(part for part in leave_out["sources"] if part["source"] == "suno")
     assert suno["models"]["cnn"]["recall"] == suno["models"]["cnn"]["auc"] == 1
     assert suno["models"]["cnn"]["recall_interval"] == intervals.wilson(40, 40)
     assert suno["n"] == int(((source == "suno") & (role == "held_out")).sum()) == 40
@@ -199,13 +201,13 @@ def test_a_new_source_is_ranked_against_the_other_class_only(run: Run) -> None:
     answers[unheard] = 0.5  # above every human clip, below every other AI clip
     answers[(source == "fma") & (role == "held_out")] = 0.95  # every human clip is accused
     rewrite(run.leave_out, probability_cnn=answers)
-    found = leave_out_results(Evidence(run, CONFIG))
-    assert found is not None
-    by_name = {one["source"]: one["models"]["cnn"] for one in found["sources"]}
+    leave_out = leave_out_results(Evidence(run, CONFIG))
+    assert leave_out is not None
+    by_name = {part["source"]: part["models"]["cnn"] for part in leave_out["sources"]}
     assert by_name["suno"]["auc"] == 1
     assert by_name["suno"]["against"] == 20
     assert by_name["fma"]["auc"] == by_name["fma"]["recall"] == 0
-    over = found["models"]["cnn"]
+    over = leave_out["models"]["cnn"]
     assert (over["ai_sources"], over["mean_auc"], over["min_auc"]) == (3, 1, 1)
     assert (over["human"]["n"], over["human"]["error"]) == (80, 0.5)
     assert over["human"]["interval"][0] < 0.5 < over["human"]["interval"][1]
@@ -223,9 +225,9 @@ def odd_humans(run: Run) -> None:
 
 def test_a_stricter_threshold_rises_above_the_human_sources_that_were_held_out(run: Run) -> None:
     odd_humans(run)
-    found = leave_out_results(Evidence(run, CONFIG))
-    assert found is not None
-    strict = found["models"]["cnn"]["strict"]
+    leave_out = leave_out_results(Evidence(run, CONFIG))
+    assert leave_out is not None
+    strict = leave_out["models"]["cnn"]["strict"]
     lower = float(np.log(0.6 / 0.4))  # log-odds of the odd source above one half
     assert strict["log_odds_added"] > lower
     raised = expit(logit(Evidence(run, CONFIG).thresholds["cnn"]) + strict["log_odds_added"])
@@ -236,9 +238,9 @@ def test_a_stricter_threshold_rises_above_the_human_sources_that_were_held_out(r
 def test_a_stricter_threshold_is_judged_on_sources_that_had_no_say_in_it(run: Run) -> None:
     """The odd source alone asks for a higher threshold: by what the others ask for, all its clips are accused."""
     odd_humans(run)
-    found = leave_out_results(Evidence(run, CONFIG))
-    assert found is not None
-    over = found["models"]["cnn"]
+    leave_out = leave_out_results(Evidence(run, CONFIG))
+    assert leave_out is not None
+    over = leave_out["models"]["cnn"]
     assert over["strict"]["human"]["n"] == over["human"]["n"] == 80
     assert over["strict"]["human"]["error"] == over["human"]["error"] == 0.5
 
@@ -262,23 +264,23 @@ def test_a_song_is_called_ai_above_the_human_songs_of_sources_never_heard(run: R
 
 def song_rule(run: Run) -> dict[str, Any]:
     evidence = Evidence(run, CONFIG)
-    found = verdict_results(evidence, *scope_of(evidence))["models"]["cnn"]
-    return cast(dict[str, Any], found)
+    rule = verdict_results(evidence, *scope_of(evidence))["models"]["cnn"]
+    return cast(dict[str, Any], rule)
 
 
 def test_a_stricter_threshold_needs_a_rule_that_promises_something(run: Run) -> None:
-    found = leave_out_results(Evidence(run, with_settings(CONFIG, ["evaluation.threshold_rule=balanced"])))
-    assert found is not None
-    assert all(over["strict"] is None for over in found["models"].values())
+    leave_out = leave_out_results(Evidence(run, with_settings(CONFIG, ["evaluation.threshold_rule=balanced"])))
+    assert leave_out is not None
+    assert all(over["strict"] is None for over in leave_out["models"].values())
 
 
 def test_the_spread_over_seeds_is_that_of_the_trainings(evidence: Evidence, results: dict[str, Any]) -> None:
     with np.load(evidence.run.seeds, allow_pickle=False) as file:
         answers = file["probability_cnn"]
     areas = [roc_auc_score(evidence.test(evidence.labels), evidence.test(answer)) for answer in answers]
-    found = results["seeds"]["models"]["cnn"]["roc_auc"]
-    assert found["values"] == pytest.approx(areas)
-    assert (found["mean"], found["deviation"]) == pytest.approx((np.mean(areas), np.std(areas, ddof=1)))
+    spread = results["seeds"]["models"]["cnn"]["roc_auc"]
+    assert spread["values"] == pytest.approx(areas)
+    assert (spread["mean"], spread["deviation"]) == pytest.approx((np.mean(areas), np.std(areas, ddof=1)))
 
 
 def test_what_the_audit_did_not_make_is_none_and_the_summary_gives_the_command(
