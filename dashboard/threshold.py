@@ -216,7 +216,7 @@ def disagreements(
     first, second : the detectors' names and thresholds.
     ai_by_first : the clips that the first calls AI; else those that the second does.
     """
-    (one, cut), (other, other_cut) = (first, second) if ai_by_first else (second, first)
-    rows = clips[clips[f"p_{one}"].ge(cut) & clips[f"p_{other}"].lt(other_cut)]
-    apart = rows[f"p_{one}"] - rows[f"p_{other}"]
+    (ai_by, cut), (human_by, human_cut) = (first, second) if ai_by_first else (second, first)
+    rows = clips[clips[f"p_{ai_by}"].ge(cut) & clips[f"p_{human_by}"].lt(human_cut)]
+    apart = rows[f"p_{ai_by}"] - rows[f"p_{human_by}"]
     return rows.loc[apart.sort_values(ascending=False, kind="stable").index]

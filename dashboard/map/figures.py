@@ -56,7 +56,7 @@ def hover(clips: pd.DataFrame, model: str) -> list[str]:
 
 
 def map_figure(points: pd.DataFrame, colour: str, model: str, name: str, chosen: Sequence[int]) -> go.Figure:
-    """Draw the map in a colour of `map_choice.COLOURS`, with rings round what a detector, called `name`, has wrong.
+    """Draw the map in a colour of `choice.COLOURS`, with rings round what a detector, called `name`, has wrong.
 
     Parameters
     ----------
