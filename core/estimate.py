@@ -22,6 +22,7 @@ from torch import nn
 
 from core import storage
 from core.artifacts import artifacts_folder
+from core.audio.clips import read_recording
 from core.audio.transforms import TRANSFORMS
 from core.config import Config, Recipe
 from core.device import choose_device
@@ -253,7 +254,7 @@ def _measure_audit(config: Config) -> tuple[float, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.wav"
         sf.write(path, 0.1 * _noise(round(NATIVE_RATE * config.audio.seconds), 2).numpy(), NATIVE_RATE)
-        return _median_seconds(lambda: shortcuts.measure(path, config.audio)) * 1.5, {}
+        return _median_seconds(lambda: shortcuts.measure(read_recording(path, config.audio), config.audio)) * 1.5, {}
 
 
 def _robustness_seconds(config: Config, clips: int) -> float:

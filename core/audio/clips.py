@@ -26,6 +26,15 @@ class ClipAudio:
     warnings: tuple[str, ...]  # keys of WARNINGS
 
 
+@dataclass(frozen=True)
+class Recording:
+    """A file's first seconds as they are stored, and the clip that is made of them."""
+
+    native: Waveform  # (frames, channels) at `clip.header.sample_rate`
+    clip: ClipAudio
+    size: int  # bytes of the whole file
+
+
 def inspect(path: str | Path, config: AudioConfig) -> Header:
     """Return what a file declares, or raise why it is refused (`open_audio` lists the codes). Decodes nothing."""
     with open_audio(path, config) as source:
@@ -69,6 +78,30 @@ def read_native(path: str | Path, config: AudioConfig) -> tuple[Header, Waveform
         waveform = np.concatenate(list(_until(source.blocks(), frames)))[:frames]
     _check_sound(source, waveform, rate, config)
     return source.header, waveform
+
+
+def read_recording(path: str | Path, config: AudioConfig) -> Recording:
+    """Read the first `config.seconds` of a file once, as `read_native` and as `read_clip` give it, to the last bit."""
+    decoded: list[Waveform] = []
+
+    def kept(blocks: Iterator[Waveform]) -> Iterator[Waveform]:
+        for block in blocks:
+            decoded.append(block)
+            yield block
+
+    with open_audio(path, config) as source:
+        rate, blocks = source.header.sample_rate, kept(source.blocks())
+        waveform = np.concatenate(list(_until(source.resampled(blocks), config.samples)))[: config.samples]
+        frames = round(rate * config.seconds)
+        for _ in _until(blocks, frames - sum(map(len, decoded))):
+            pass  # rounding may ask for a few frames more than the clip needed
+        source.check_end()
+    native = np.concatenate(decoded)[:frames]
+    _check_sound(source, native, rate, config)
+    _check_sound(source, waveform, config.sample_rate, config)
+    waveform = fit(waveform, config)
+    clip = ClipAudio(waveform, source.header, source.warnings() + _clipping(waveform, config))
+    return Recording(native, clip, source.path.stat().st_size)
 
 
 def fit(waveform: Waveform, config: AudioConfig) -> Waveform:

@@ -7,7 +7,7 @@ a number that a header declares, and nothing falls back to another decoder.
 import math
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -89,17 +89,22 @@ class Source:
             _check_amplitude(self.path, floats, self._config.max_peak)
             yield floats
 
-    def resampled(self) -> Iterator[Waveform]:
+    def resampled(self, blocks: Iterable[Waveform] | None = None) -> Iterator[Waveform]:
         """Yield the mean of the channels at the configured rate: (samples,) float32 (soxr HQ, a linear-phase low-pass).
 
         The same samples as `librosa.load`, whatever the block length. Raises as `blocks`.
+
+        Parameters
+        ----------
+        blocks : what `blocks` yields, from a reader that wants it as well; by default it is read here.
         """
         native, target = self.header.sample_rate, self._config.sample_rate
+        mono = self._mono_blocks() if blocks is None else (self._mixed(block, full_scale=1) for block in blocks)
         if native == target:
-            yield from self._mono_blocks()
+            yield from mono
             return
         resampler = soxr.ResampleStream(native, target, 1, dtype="float32", quality="HQ")
-        for block in self._mono_blocks():
+        for block in mono:
             yield resampler.resample_chunk(block)
         yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
 

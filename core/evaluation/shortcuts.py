@@ -11,7 +11,6 @@ better may still owe much to them. Not all of it reaches the models: what lies a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from core.audio.clips import clipped_share, read_native
+from core.audio.clips import Recording, clipped_share
 from core.audio.containers import ENCODINGS, FORMATS
 from core.audio.source import Header, Waveform
 from core.config import AudioConfig
@@ -130,16 +129,11 @@ class ShortcutAudit:
 # Measuring
 
 
-def measure(path: str | Path, config: AudioConfig) -> dict[str, float]:
-    """Measure a file's shortcut features, by the names and in the order of FEATURES.
-
-    Raises
-    ------
-    AudioError : as `core.audio.clips.read_native`.
-    """
-    header, waveform = read_native(path, config)
-    facts = _file_facts(header, Path(path).stat().st_size)
-    return facts._asdict() | measure_sound(waveform, header.sample_rate, config)._asdict()
+def measure(recording: Recording, config: AudioConfig) -> dict[str, float]:
+    """Measure a file's shortcut features, by the names and in the order of FEATURES."""
+    header = recording.clip.header
+    sound = measure_sound(recording.native, header.sample_rate, config)
+    return _file_facts(header, recording.size)._asdict() | sound._asdict()
 
 
 def measure_sound(waveform: Waveform, sample_rate: int, config: AudioConfig) -> SoundFacts:

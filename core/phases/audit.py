@@ -13,7 +13,7 @@ import numpy as np
 
 from core import storage
 from core.artifacts import DETECTORS, LABELS, Clip, Run
-from core.audio.clips import read_clip
+from core.audio.clips import read_clip, read_recording
 from core.audio.transforms import TRANSFORMS
 from core.config import Config
 from core.data.places import place_of
@@ -77,8 +77,9 @@ def _write_shortcuts(run: Run, root: Path, clips: Sequence[Clip], config: Config
     """Measure what is not music in every file, and in the sound as the models hear it."""
 
     def measured(clip: Clip) -> tuple[list[float], list[float]]:
-        in_file = shortcuts.measure(root / clip.path, config.audio)
-        waveform = heard(read_clip(root / clip.path, config.audio).waveform, config)
+        recording = read_recording(root / clip.path, config.audio)
+        in_file = shortcuts.measure(recording, config.audio)
+        waveform = heard(recording.clip.waveform, config)
         sound = shortcuts.measure_sound(waveform[:, None], config.audio.sample_rate, config.audio)
         return [in_file[name] for name in shortcuts.FEATURES], list(sound)
 

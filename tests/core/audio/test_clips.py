@@ -206,6 +206,17 @@ def test_the_native_sound_is_the_files_own_samples(put: Put) -> None:
     assert np.array_equal(waveform, stored[: round(44_100 * CONFIG.seconds)])
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 3), (44_100, 2), (192_000, 1), (8_000, 2)])
+def test_one_reading_gives_the_native_sound_and_the_very_clip(put: Put, subtype: str, rate: int, channels: int) -> None:
+    path = put("a.wav", encoded("WAV", subtype, 6.0, rate, channels))
+    recording, clip = clips.read_recording(path, CONFIG), clips.read_clip(path, CONFIG)
+    np.testing.assert_array_equal(recording.clip.waveform, clip.waveform)
+    np.testing.assert_array_equal(recording.native, clips.read_native(path, CONFIG)[1])
+    assert (recording.clip.header, recording.clip.warnings) == (clip.header, clip.warnings)
+    assert recording.size == path.stat().st_size
+
+
 def test_native_sound_shorter_than_a_clip_is_not_filled(put: Put) -> None:
     assert clips.read_native(put("a.flac", encoded("FLAC", seconds=1.5)), CONFIG)[1].shape == (round(1.5 * RATE), 1)
 

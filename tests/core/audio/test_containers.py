@@ -39,7 +39,7 @@ changed = sys.modules["core.audio.containers"] = types.ModuleType("core.audio.co
 exec(compile(source.replace("FORMATS: Final = {", sys.argv[3]), table, "exec"), changed.__dict__)
 
 import numpy as np
-from core.audio.clips import read_clip, read_native
+from core.audio.clips import read_clip, read_native, read_recording
 from core.audio.upload import Decoded
 from core.config import AudioConfig, SplitConfig
 from core.data.places import find_clips
@@ -55,7 +55,7 @@ print(json.dumps({
     "format": clip.header.format,
     "warnings": clip.warnings,
     "offered": "aiff" in TYPES,
-    "container": measure(song, config)["container"],
+    "container": measure(read_recording(song, config), config)["container"],
     "training": [clip.name for clip in find_clips(Path(song).parent, Path(song).parent, 0, SplitConfig())],
     "judged": [path.name for path in find([str(Path(song).parent)])],
     "cut": [path.name for path in segment.find_songs(Path(song).parent, out)],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.signal import firwin, lfilter
 
+from core.audio.clips import read_recording
 from core.config import AudioConfig
 from core.errors import AudioError, DataError
 from core.evaluation import shortcuts
@@ -98,7 +99,7 @@ def test_clipping_is_a_share_of_samples() -> None:
 @pytest.mark.parametrize("bits", [8, 12, 16, 24])
 def test_the_bits_in_use_are_counted_whatever_they_are_stored_in(put: Put, bits: int) -> None:
     steps = np.round(tone() * 2 ** (bits - 1)) / 2 ** (bits - 1)
-    assert measure(put("a.wav", steps, "FLOAT", RATE), CONFIG)["used_bits"] == bits
+    assert measure(read_recording(put("a.wav", steps, "FLOAT", RATE), CONFIG), CONFIG)["used_bits"] == bits
 
 
 def test_sound_finer_than_integers_uses_floats() -> None:
@@ -158,7 +159,7 @@ def test_every_format_has_its_code(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(encoded(container, subtype, 2.0, 22_050, 2))
-    facts = measure(path, CONFIG)
+    facts = measure(read_recording(path, CONFIG), CONFIG)
     assert (facts["container"], facts["encoding"], facts["channels"], facts["sample_rate"]) == (*codes, 2, 22_050)
     is_lossy = container in ("OGG", "MP3")
     assert facts["bit_rate"] == pytest.approx(path.stat().st_size / 250 * is_lossy, rel=0.1)  # kbit/s over 2 s
@@ -166,26 +167,26 @@ def test_every_format_has_its_code(
 
 def test_the_duration_is_the_whole_files_and_the_sound_its_beginnings(put: Put) -> None:
     samples = np.concatenate([tone(amplitude=0.1, seconds=CONFIG.seconds), tone(amplitude=0.9, seconds=4.0)])
-    facts = measure(put("a.wav", samples, "PCM_16", RATE), CONFIG)
+    facts = measure(read_recording(put("a.wav", samples, "PCM_16", RATE), CONFIG), CONFIG)
     assert facts["duration"] == pytest.approx(9.0)
     assert facts["peak"] == pytest.approx(-20.0, abs=0.01)
 
 
 def test_the_features_are_named_ordered_and_titled(put: Put) -> None:
-    assert tuple(measure(put("a.wav", noise(), "FLOAT", RATE), CONFIG)) == FEATURES
+    assert tuple(measure(read_recording(put("a.wav", noise(), "FLOAT", RATE), CONFIG), CONFIG)) == FEATURES
     assert tuple(shortcuts.TITLES) == FEATURES
 
 
 def test_the_same_file_has_the_same_features(put: Put) -> None:
     path = put("a.flac", noise(), "PCM_16", RATE)
-    assert measure(path, CONFIG) == measure(path, CONFIG)
+    assert measure(read_recording(path, CONFIG), CONFIG) == measure(read_recording(path, CONFIG), CONFIG)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, put: Put) -> None:
     (tmp_path / "text.wav").write_text("no sound at all")
     for path in (tmp_path / "text.wav", tmp_path / "missing.wav", put("silence.wav", np.zeros(RATE), "PCM_16", RATE)):
         with pytest.raises(AudioError):
-            measure(path, CONFIG)
+            measure(read_recording(path, CONFIG), CONFIG)
 
 
 # What an audit finds
@@ -202,7 +203,7 @@ def test_classes_that_differ_in_sample_rate_only_are_found_out(put: Put) -> None
     labels, groups, splits = deal(40)
     rates = [32_000 if label else (22_050, 44_100)[row // 4 % 2] for row, label in enumerate(labels)]
     files = [put(f"{row}.wav", noise(1.1, rate, row), "PCM_16", rate) for row, rate in enumerate(rates)]
-    features = [list(measure(path, CONFIG).values()) for path in files]
+    features = [list(measure(read_recording(path, CONFIG), CONFIG).values()) for path in files]
     audited = shortcuts.audit(features, FEATURES, labels, groups, splits)
     alone = {result.name: result for result in audited.features}
     assert audited.test_auc == alone["sample_rate"].test_auc == 1
@@ -326,4 +327,4 @@ def test_real_clips_are_measured_in_finite_numbers() -> None:
     if not folder:
         pytest.skip("SMD_REAL_DATA names no folder")
     for path in sorted(Path(folder).rglob("*.flac"))[::40]:
-        assert np.isfinite(list(measure(path, CONFIG).values())).all()
+        assert np.isfinite(list(measure(read_recording(path, CONFIG), CONFIG).values())).all()
