@@ -121,7 +121,7 @@ def human_reference(clips: Sequence[Clip], fine: Array) -> Array:
 
 def _write_robustness(run: Run, root: Path, clips: Sequence[Clip], config: Config, fingerprint: str) -> Path:
     """Ask every detector about the tested clips, as they are and after every transform."""
-    rows = _tested(clips, config.audit.robustness_clips)
+    rows = tested_rows(clips, config.audit.robustness_clips)
     detector = Detector(run)
     parts = []
     for start in progress(range(0, len(rows), BLOCK), f"robustness ({BLOCK} clips a step)"):
@@ -140,7 +140,7 @@ def _write_robustness(run: Run, root: Path, clips: Sequence[Clip], config: Confi
     return run.robustness
 
 
-def _tested(clips: Sequence[Clip], most: int) -> list[int]:
+def tested_rows(clips: Sequence[Clip], most: int) -> list[int]:
     """Return the rows of at most so many test clips, song by song in random order, both classes alike."""
     test = [clip for clip in clips if clip.split == "test"]
     rng = np.random.default_rng(SEED)

@@ -77,16 +77,16 @@ def write_leave_out(run: Run, config: Config, fingerprint: str) -> tuple[Path, l
     clips = run.read_clips()
     columns: dict[str, list[Array]] = {}
     notes = []
-    possible = [part for fold in folds(clips, config.audit.leave_out) for part in _possible(clips, fold)]
+    possible = [part for fold in folds(clips, config.audit.leave_out) for part in possible_folds(clips, fold)]
     for number, fold in enumerate(possible):
-        parts = _parts(clips, fold)
-        if lacking := _lacking(parts):
+        parts = split_without(clips, fold)
+        if lacking := lacking_classes(parts):
             notes.append(f"{fold} cannot be left out: {lacking} would be empty")
             continue
         log.info("audit: training without %s", fold)
         shortened = _in_same_mode(run, _shortened(config, config.audit.leave_out_share))
         found = _trained(run, f"without-{number:02d}", parts, shortened, fingerprint)
-        for name, values in _lines(fold, parts, found).items():
+        for name, values in judgements(fold, parts, found).items():
             columns.setdefault(name, []).append(values)
     if not columns:
         raise ConfigError("audit.leave_out", "no source can be left out", "; ".join(notes) or "Name a source")
@@ -111,14 +111,14 @@ def folds(clips: Sequence[Clip], asked: str) -> list[Fold]:
     return [Fold(tuple(key for key in pair if key is not None)) for pair in pairs]
 
 
-def _possible(clips: Sequence[Clip], fold: Fold) -> list[Fold]:
+def possible_folds(clips: Sequence[Clip], fold: Fold) -> list[Fold]:
     """Return a fold, or its sources one by one where leaving both out would empty a split."""
-    if len(fold.sources) < 2 or not _lacking(_parts(clips, fold)):
+    if len(fold.sources) < 2 or not lacking_classes(split_without(clips, fold)):
         return [fold]
     return [Fold((source,)) for source in fold.sources]
 
 
-def _parts(clips: Sequence[Clip], fold: Fold) -> list[Clip]:
+def split_without(clips: Sequence[Clip], fold: Fold) -> list[Clip]:
     """Return all clips with those left out moved to the test split, in row order; `row` keeps the run's own.
 
     Whole songs are moved: one that stands in two sources, such as the same recording in two folders, must not teach.
@@ -128,14 +128,14 @@ def _parts(clips: Sequence[Clip], fold: Fold) -> list[Clip]:
     return sorted(moved, key=lambda clip: (SPLITS.index(clip.split), clip.row))
 
 
-def _lacking(clips: Sequence[Clip]) -> str:
+def lacking_classes(clips: Sequence[Clip]) -> str:
     """Name a class that a split has none of; empty if every split has both."""
     present = {(clip.split, clip.label) for clip in clips}
     lacking = [f"{split} {LABELS[label]}" for split in SPLITS for label in (0, 1) if (split, label) not in present]
     return ", ".join(lacking)
 
 
-def _lines(fold: Fold, clips: Sequence[Clip], found: dict[str, Array]) -> dict[str, Array]:
+def judgements(fold: Fold, clips: Sequence[Clip], found: dict[str, Array]) -> dict[str, Array]:
     """Return one line for each source left out and each clip its judgement needs, as columns."""
     lines: dict[str, list[object]] = {name: [] for name in ("source", "source_label", "row", "role")}
     songs = {clip.group for clip in clips if fold.holds(clip)}
@@ -163,7 +163,7 @@ def _trained(run: Run, name: str, clips: Sequence[Clip], config: Config, fingerp
     file = run.work / f"audit-{fingerprint}-{name}.npz"
     if not file.exists():
         part = run.part(f"{name}-{fingerprint}")
-        _fill(run, part, clips)
+        fill_part(run, part, clips)
         with _quiet():
             for step in STEPS:
                 step.run(part, config, storage.fingerprint([fingerprint, name, step.__name__]))
@@ -172,7 +172,7 @@ def _trained(run: Run, name: str, clips: Sequence[Clip], config: Config, fingerp
     return storage.read_npz(file, list(DETECTORS), f"Delete {file} and run the phase again")
 
 
-def _fill(run: Run, part: Run, clips: Sequence[Clip]) -> None:
+def fill_part(run: Run, part: Run, clips: Sequence[Clip]) -> None:
     """Put what no training has touched into a run of its own, arranged as the clips are split here."""
     rows = np.array([clip.row for clip in clips])
     dataset = run.read_dataset()

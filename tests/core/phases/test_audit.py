@@ -95,10 +95,10 @@ def test_clean_answers_are_those_of_the_run(finished: Run) -> None:
 
 def test_only_test_clips_of_both_classes_are_tested() -> None:
     clips = clips_of(*SOURCES)
-    rows = audit._tested(clips, 4)
+    rows = audit.tested_rows(clips, 4)
     assert {clips[row].split for row in rows} == {"test"}
     assert sorted(clips[row].label for row in rows) == [0, 0, 1, 1]
-    assert len(audit._tested(clips, 1000)) == len(SOURCES)
+    assert len(audit.tested_rows(clips, 1000)) == len(SOURCES)
 
 
 def test_audio_that_has_moved_is_said_before_any_work(finished: Run, demo_place: Place, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_named_sources_alone_are_left_out_and_a_wrong_name_is_refused() -> None:
 def test_nothing_of_a_source_is_left_in_training_or_validation() -> None:
     clips = clips_of(*SOURCES)
     fold = retraining.Fold(((0, "gtzan"), (1, "yue")))
-    parts = retraining._parts(clips, fold)
+    parts = retraining.split_without(clips, fold)
     assert sorted(part.row for part in parts) == list(range(len(clips)))
     assert all(part.split == "test" for part in parts if part.source in ("gtzan", "yue"))
     assert all(part.split == clips[part.row].split for part in parts if part.source not in ("gtzan", "yue"))
@@ -142,15 +142,15 @@ def test_a_song_that_stands_in_two_sources_leaves_training_with_either() -> None
     twin = next(c for c in clips if c.source == "gtzan" and c.split == "train")
     clips[twin.row] = replace(twin, group="shared")
     fold = retraining.Fold(((0, "gtzan"),))
-    parts = retraining._parts(clips, fold)
+    parts = retraining.split_without(clips, fold)
     assert next(part for part in parts if part.row == 0).split == "test"
-    lines = retraining._lines(fold, parts, {})
+    lines = retraining.judgements(fold, parts, {})
     assert 0 not in lines["row"], "it is neither known nor unheard"
 
 
 def test_where_two_sources_together_would_empty_a_split_each_is_tried_alone() -> None:
     clips = clips_of((0, "fma"), (1, "yue"), (1, "riffusion"))
-    possible = [part for fold in retraining.folds(clips, "all") for part in retraining._possible(clips, fold)]
+    possible = [part for fold in retraining.folds(clips, "all") for part in retraining.possible_folds(clips, fold)]
     assert sorted(source for fold in possible for source in fold.sources) == [(0, "fma"), (1, "riffusion"), (1, "yue")]
     assert all(len(fold.sources) == 1 for fold in possible)
 
@@ -163,16 +163,16 @@ def test_a_wrong_name_is_refused_before_any_work(demo_place: Place, tmp_path: Pa
 
 def test_a_source_that_is_its_whole_class_cannot_be_left_out() -> None:
     clips = clips_of((0, "fma"), (1, "yue"), (1, "riffusion"))
-    parts = retraining._parts(clips, retraining.Fold(((0, "fma"),)))
-    assert "train human" in retraining._lacking(parts)
-    assert not retraining._lacking(retraining._parts(clips, retraining.Fold(((1, "yue"),))))
+    parts = retraining.split_without(clips, retraining.Fold(((0, "fma"),)))
+    assert "train human" in retraining.lacking_classes(parts)
+    assert not retraining.lacking_classes(retraining.split_without(clips, retraining.Fold(((1, "yue"),))))
 
 
 def test_a_judged_source_never_stands_beside_the_other_one_left_out() -> None:
     clips = clips_of(*SOURCES)
     fold = retraining.Fold(((0, "gtzan"), (1, "yue")))
-    parts = retraining._parts(clips, fold)
-    lines = retraining._lines(fold, parts, {"cnn": np.array([part.row for part in parts], dtype=float)})
+    parts = retraining.split_without(clips, fold)
+    lines = retraining.judgements(fold, parts, {"cnn": np.array([part.row for part in parts], dtype=float)})
     np.testing.assert_array_equal(lines["probability_cnn"], lines["row"])
     judged = {
         (str(s), str(role)): clips[row].source
@@ -191,7 +191,7 @@ def test_a_part_of_a_run_holds_each_clips_own_features(finished: Run, tmp_path: 
         key=lambda c: (("train", "val", "test").index(c.split), c.row),
     )
     part = Run(tmp_path / "part")
-    retraining._fill(finished, part, shuffled)
+    retraining.fill_part(finished, part, shuffled)
     dataset, whole = part.read_dataset(), finished.read_dataset()
     fine, whole_fine = (storage.read_npy(run.fine_spectrum, "") for run in (part, finished))
     for row, found in enumerate(shuffled):

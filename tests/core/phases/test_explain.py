@@ -15,6 +15,7 @@ from core.artifacts import SPLITS, Run
 from core.config import Config, with_settings
 from core.data.places import Place
 from core.errors import ResourceError
+from core.evaluation import projection
 from core.features.filterbanks import ast_band_centres
 from core.features.fine_axes import SIZE
 from core.models.attribution import explain_clip
@@ -202,12 +203,12 @@ def test_the_work_of_an_interrupted_phase_is_taken_up_and_cleared_away(
 ) -> None:
     expected = {path: storage.sha256(path) for path in (copy.attention_maps, copy.map)}
     monkeypatch.setattr(explain, "ATTENTION_BLOCK", 16)
-    config, made = small_config(), explain._maps
+    config = small_config()
 
     def stopped(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(explain, "_map", stopped)
+    monkeypatch.setattr(projection, "tsne", stopped)
     with pytest.raises(KeyboardInterrupt):
         execute(copy, config, demo_place, only=["explain"], force=["explain"])
     kept = sorted(copy.work.glob("explain-*-attention-*.npz"))
@@ -215,10 +216,12 @@ def test_the_work_of_an_interrupted_phase_is_taken_up_and_cleared_away(
     kept[1].unlink()
     monkeypatch.undo()
     monkeypatch.setattr(explain, "ATTENTION_BLOCK", 16)
-    asked: list[list[int]] = []
-    monkeypatch.setattr(explain, "_maps", lambda e, f, rows: asked.append(list(rows)) or made(e, f, rows))
+    explained_clips: list[np.ndarray] = []
+    monkeypatch.setattr(
+        explain, "explain_clip", lambda encoder, clip: explained_clips.append(clip) or explain_clip(encoder, clip)
+    )
     execute(copy, config, demo_place, only=["explain"])
-    assert len(asked) == 1, "only the block that was missing"
+    assert len(explained_clips) == 16, "only the block that was missing"
     assert {path: storage.sha256(path) for path in expected} == expected
     assert not list(copy.work.glob("explain-*"))
 
