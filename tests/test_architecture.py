@@ -395,6 +395,55 @@ def test_no_class_name_stands_for_two_things() -> None:
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
 
 
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def privates_of_others(tree: ast.AST) -> list[str]:
+    """Return the private names of the house that a test imports, uses or replaces."""
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    ours = [alias for node in imported if f"{node.module}".split(".")[0] in PACKAGES for alias in node.names]
+    modules = {alias.asname or alias.name for alias in ours if alias.name.islower()}
+    uses = [(node.lineno, node) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_private(node.attr)]
+    return [
+        *(f"imports {alias.name}" for alias in ours if is_private(alias.name)),
+        *(f"line {line}: {ast.unparse(node)}" for line, node in uses if ast.unparse(node.value) in modules),
+        *(f"line {call.lineno}: replaces {name}" for call in patches(tree) for name in texts(call) if is_private(name)),
+    ]
+
+
+def patches(tree: ast.AST) -> list[ast.Call]:
+    return [call for name, call in calls(tree) if name.endswith((".setattr", ".delattr"))]
+
+
+def texts(call: ast.Call) -> list[str]:
+    """Return the last name of each text that a call is given: `run` of "core.phases.hybrid.run"."""
+    constants = [word.value for word in call.args if isinstance(word, ast.Constant)]
+    return [text.rpartition(".")[2] for text in constants if isinstance(text, str)]
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def test_tests_use_no_private_name_of_others() -> None:
+    used = {module_name(path): privates_of_others(ast.parse(path.read_text(encoding="utf-8"))) for path in TESTS}
+    assert {name: offences for name, offences in used.items() if offences} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from core.storage import _try_lock",
+        "from core import storage\nstorage._try_lock(file)",
+        "monkeypatch.setattr(ship, '_write', None)",
+        "monkeypatch.setattr('scripts.ship._write', None)",
+    ],
+)
+def test_the_use_of_a_private_name_is_seen(source: str) -> None:
+    assert privates_of_others(ast.parse(source))
+    assert not privates_of_others(ast.parse(source.replace("._", ".").replace("'_", "'").replace(" _", " ")))
+
+
 def test_no_file_names_a_machine_it_was_written_on() -> None:
     foreign = [f"/{folder}/" for folder in ("work", "tmp/venv", "root")]
     kinds = {".py", ".md", ".txt", ".toml", ".ini", ".ipynb", ".css", ".js", ".json", ".yml", ""}
