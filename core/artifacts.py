@@ -274,10 +274,10 @@ class Run:
     def read_description(self) -> tuple[dict[str, Any], Config, bool]:
         """Return the data's place, the settings and whether this is the demo."""
         try:
-            found = self.description.stat()
+            status = self.description.stat()
         except OSError:
-            found = None  # reading it says what is missing
-        data, config, demo = _described(self.folder, found and (found.st_mtime_ns, found.st_size))
+            status = None  # reading it says what is missing
+        data, config, demo = _described(self.folder, status and (status.st_mtime_ns, status.st_size))
         return dict(data), config, demo
 
     # Records of phases

@@ -41,8 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"\n{test['n']} test clips of {test['songs']} songs. Shortcut classifier's test AUC, on the files and as heard:"
     )
     for name, result in results.items():
-        found = result["shortcuts"]
-        print(f"  {name}: " + (f"{found['files']['test_auc']:.3f}, {found['heard']['test_auc']:.3f}" if found else "-"))
+        shortcuts = result["shortcuts"]
+        print(
+            f"  {name}: "
+            + (f"{shortcuts['files']['test_auc']:.3f}, {shortcuts['heard']['test_auc']:.3f}" if shortcuts else "-")
+        )
     print("What was asked of them:")
     for name, result in results.items():
         print(f"  {name}: {asked(result)}")
@@ -82,10 +85,11 @@ def asked(results: dict[str, Any]) -> str:
 
 def row(model: str, run: str, results: dict[str, Any]) -> list[str | None]:
     """Return one model of one run: clean, degraded, and on sources never heard."""
-    found = results["models"][model]
-    low, high = found["test"]["intervals"]["roc_auc"]
+    detector = results["models"][model]
+    low, high = detector["test"]["intervals"]["roc_auc"]
     cells: list[str | None] = [
-        found["name"], run, f"{found['val']['roc_auc']:.3f}", f"{found['test']['roc_auc']:.3f}", f"{low:.3f}-{high:.3f}"
+        detector["name"], run,
+        f"{detector['val']['roc_auc']:.3f}", f"{detector['test']['roc_auc']:.3f}", f"{low:.3f}-{high:.3f}",
     ]  # fmt: skip
     degraded, unheard = results["robustness"], results["leave_out"]
     if degraded:

@@ -123,13 +123,13 @@ def print_plan(run: Run, config: Config, place: Place) -> None:
     print(f"{clips} audio files. Measuring a few steps on this machine ...", file=sys.stderr)
     expected = estimate(config, clips, sources)
     rows, left = [], 0.0
-    for found in statuses(run, config, listing):
-        cost, phase = expected[found.phase.name], found.phase
-        left += 0 if found.valid else cost.seconds
+    for status in statuses(run, config, listing):
+        cost, phase = expected[status.phase.name], status.phase
+        left += 0 if status.valid else cost.seconds
         memory = f"{cost.memory_mb / 1000:.1f} GB" + (f" + {cost.gpu_mb / 1000:.1f} GB GPU" if cost.gpu_mb else "")
         needs = ", ".join(run.relative(path) for path in phase.reads(run)) or "the clips"
         makes = ", ".join(run.relative(path) for path in phase.makes(run))
-        state = found.reason if found.valid else f"to run ({found.reason})"
+        state = status.reason if status.valid else f"to run ({status.reason})"
         rows.append([phase.code, phase.name, state, duration(cost.seconds), memory, needs, makes])
     headers = ["", "phase", "state", "time at most", "memory", "reads", "writes"]
     print(tabulate(rows, headers, maxcolwidths=[None, None, 28, None, None, 32, 40], break_long_words=False))
@@ -199,25 +199,25 @@ def leave_out_row(source: Mapping[str, Any], models: Mapping[str, Any]) -> dict[
     return row | {models[name]["name"]: f"{found['auc']:.2f}, {found['recall']:.0%}" for name, found in own.items()}
 
 
-def robustness_rows(found: Mapping[str, Any], models: Mapping[str, Any]) -> list[dict[str, Any]]:
+def robustness_rows(degraded: Mapping[str, Any], models: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return one row per change with every detector's AUC."""
     return [
-        {"change": name} | {models[key]["name"]: lines[place]["auc"] for key, lines in found["models"].items()}
-        for place, name in enumerate(found["transforms"])
+        {"change": name} | {models[key]["name"]: lines[place]["auc"] for key, lines in degraded["models"].items()}
+        for place, name in enumerate(degraded["transforms"])
     ]
 
 
-def shortcut_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def shortcut_rows(shortcuts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return one row per fact, best on validation first, below the classifier that knows them all."""
-    heard = {feature["name"]: feature["test_auc"] for feature in found["heard"]["features"]}
+    heard = {feature["name"]: feature["test_auc"] for feature in shortcuts["heard"]["features"]}
     every = {
         "fact": "all together",
-        "files": found["files"]["test_auc"],
-        "as the models hear": found["heard"]["test_auc"],
+        "files": shortcuts["files"]["test_auc"],
+        "as the models hear": shortcuts["heard"]["test_auc"],
     }
     return [every] + [
         {"fact": fact["title"], "files": fact["test_auc"], "as the models hear": heard.get(fact["name"], "")}
-        for fact in found["files"]["features"]
+        for fact in shortcuts["files"]["features"]
     ]
 
 

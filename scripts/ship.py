@@ -186,19 +186,19 @@ def _answer(run: Run, made: Run, work: Run) -> None:
     names = run.clip_ids(clips.clips)
     baselines = dict(names)
     for name, values in inputs.items():
-        found = probability_of_ai(name, models[name], values, device)
-        baselines |= run.split_arrays(clips.clips, found, f"{name}_")
+        answers = probability_of_ai(name, models[name], values, device)
+        baselines |= run.split_arrays(clips.clips, answers, f"{name}_")
     fusion = _all_arrays(run.fusion, run.remedy("hybrid"))  # of the plain concatenation, which does not ship
     for name, branches in FUSIONS.items():
         outputs = fusion_outputs(models[name], (latents, embeddings, fine)[: len(branches)], device)  # type: ignore[arg-type]
         for key, values in outputs.items():
             fusion |= run.split_arrays(clips.clips, values, f"{name}_{key}_")
-    own = run.split_arrays(clips.clips, embeddings)
+    embedding_arrays = run.split_arrays(clips.clips, embeddings)
     all_embeddings = _all_arrays(run.transformer_embeddings, run.remedy("transformer"))
     storage.write_npz(work.ae_latents, names | run.split_arrays(clips.clips, latents))
-    storage.write_npz(work.transformer_embeddings, all_embeddings | own)
+    storage.write_npz(work.transformer_embeddings, all_embeddings | embedding_arrays)
     small = {made.ae_latents: _halved(run.split_arrays(clips.clips, latents)),
-             made.transformer_embeddings: _halved(own)}  # fmt: skip
+             made.transformer_embeddings: _halved(embedding_arrays)}  # fmt: skip
     fused = {name: values for name, values in fusion.items() if "_fused_" in name}
     shipped = _halved({name: values for name, values in fused.items() if name.startswith(tuple(FUSIONS))})
     slim = {name: values for name, values in fusion.items() if name not in fused} | shipped
@@ -283,9 +283,9 @@ def sizes(run: Run) -> dict[str, int]:
 
 
 def _check_size(run: Run) -> None:
-    found = sizes(run)
-    if (total := sum(found.values())) > MAX_BYTES:
-        name, largest = next(iter(found.items()))
+    bytes_of = sizes(run)
+    if (total := sum(bytes_of.values())) > MAX_BYTES:
+        name, largest = next(iter(bytes_of.items()))
         raise ArtifactError(
             name, f"the run is too large to ship: {total / 1e6:.1f} MB, of which {largest / 1e6:.1f} MB are this file; "
             f"at most {MAX_BYTES / 1e6:.0f} MB are allowed", "Ship a run with a smaller transformer",
@@ -308,13 +308,13 @@ def _check_texts(run: Run, made: Run) -> None:
 
 def report(run: Run) -> Iterator[str]:
     """Yield the lines that say how large each part is and what rounding did."""
-    found = sizes(run)
-    for name, size in found.items():
+    bytes_of = sizes(run)
+    for name, size in bytes_of.items():
         if size > 50_000:
             yield f"{size / 1e6:7.2f} MB  {printable(name)}"
-    small = [size for size in found.values() if size <= 50_000]
+    small = [size for size in bytes_of.values() if size <= 50_000]
     yield f"{sum(small) / 1e6:7.2f} MB  {len(small)} smaller files"
-    yield f"{sum(found.values()) / 1e6:7.2f} MB  in all, of {MAX_BYTES / 1e6:.0f} allowed"
+    yield f"{sum(bytes_of.values()) / 1e6:7.2f} MB  in all, of {MAX_BYTES / 1e6:.0f} allowed"
     shipped = run.read_results()["shipped"]
     for name, change in shipped["rounding"].items():
         yield (

@@ -25,7 +25,7 @@ class SpectrogramDataset(TorchDataset[tuple[torch.Tensor, int]]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return drawn(self.log_mel, self.copies, index).unsqueeze(0), int(self.labels[index])
+        return random_version(self.log_mel, self.copies, index).unsqueeze(0), int(self.labels[index])
 
 
 class VectorDataset(TorchDataset[tuple[torch.Tensor, ...]]):
@@ -45,7 +45,7 @@ class VectorDataset(TorchDataset[tuple[torch.Tensor, ...]]):
         return *vectors, torch.tensor(int(self.labels[index]))
 
 
-def drawn(values: Array, copies: Array | None, index: int) -> torch.Tensor:
+def random_version(values: Array, copies: Array | None, index: int) -> torch.Tensor:
     """Return a clip, or at random one of its degraded versions, as float32."""
     return torch.from_numpy(_chosen(values, copies, _version(copies), index))
 
@@ -64,7 +64,7 @@ class Filterbanks(TorchDataset[tuple[torch.Tensor, int]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return drawn(self.filterbanks, self.copies, index), int(self.labels[self.rows[index]])
+        return random_version(self.filterbanks, self.copies, index), int(self.labels[self.rows[index]])
 
 
 class BothInputs(TorchDataset[tuple[torch.Tensor, torch.Tensor, int]]):

@@ -194,18 +194,18 @@ def read_manifest(path: Path) -> list[Candidate]:
     lines = list(_manifest_rows(path))
     if not lines:
         raise DataError(path, "it lists no clip", "Add one line per clip")
-    found = [_candidate(path, number, row) for number, row in lines]
-    names = Counter(candidate.name for candidate in found)
-    for (number, _), candidate in zip(lines, found, strict=True):
+    candidates = [_candidate(path, number, row) for number, row in lines]
+    names = Counter(candidate.name for candidate in candidates)
+    for (number, _), candidate in zip(lines, candidates, strict=True):
         if names[candidate.name] > 1:
             raise DataError(
                 path, f"line {number}: {printable(candidate.name)} is listed twice", "Keep one of the lines"
             )
-    missing = [candidate.name for candidate in found if not os.path.lexists(path.parent / candidate.name)]
+    missing = [candidate.name for candidate in candidates if not os.path.lexists(path.parent / candidate.name)]
     if missing:
         some = ", ".join(printable(name) for name in missing[:5])
-        raise DataError(path, f"{len(missing)} of {len(found)} files do not exist: {some}", "Correct the paths")
-    return sorted(_sources_apart(found), key=lambda candidate: candidate.name)
+        raise DataError(path, f"{len(missing)} of {len(candidates)} files do not exist: {some}", "Correct the paths")
+    return sorted(_sources_apart(candidates), key=lambda candidate: candidate.name)
 
 
 def _manifest_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:

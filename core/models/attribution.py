@@ -77,8 +77,8 @@ def artefact_contributions(model: FineSpectrumClassifier, clips: Array, referenc
     model.eval()
     with torch.inference_mode():
         values = torch.from_numpy(np.concatenate([reference[None], clips]).astype(np.float32)).to(_device_of(model))
-        found = model.contributions(values).cpu().numpy()
-    return found[1:] - found[0]  # type: ignore[no-any-return]
+        contributions = model.contributions(values).cpu().numpy()
+    return contributions[1:] - contributions[0]  # type: ignore[no-any-return]
 
 
 def _device_of(model: FineSpectrumClassifier) -> torch.device:

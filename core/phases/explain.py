@@ -137,17 +137,19 @@ def _attention_rows(clips: Sequence[Clip], config: Config) -> Array:
     """
     rows: list[int] = []
     for split in reversed(SPLITS):
-        own = [clip for clip in clips if clip.split == split]
+        of_split = [clip for clip in clips if clip.split == split]
         left = config.explain.attention_clips - len(rows)
-        chosen = projection.subsample([clip.label for clip in own], left, config.explain.seed)
-        rows += [own[place].row for place in chosen]
+        chosen = projection.subsample([clip.label for clip in of_split], left, config.explain.seed)
+        rows += [of_split[place].row for place in chosen]
     return np.array(rows, dtype=np.int64)
 
 
 def _maps(encoder: ASTTransformerEncoder, filterbanks: Array, rows: Array) -> dict[str, Array]:
     """Return both kinds of attention of some clips, (clips, patch rows, patch columns)."""
-    found = [explain_clip(encoder, filterbanks[row].astype(np.float32)) for row in rows]
-    rollout, last_layer = (np.array([kind.patches for kind in kinds], np.float32) for kinds in zip(*found, strict=True))
+    explanations = [explain_clip(encoder, filterbanks[row].astype(np.float32)) for row in rows]
+    rollout, last_layer = (
+        np.array([kind.patches for kind in kinds], np.float32) for kinds in zip(*explanations, strict=True)
+    )
     return {"rollout": rollout, "last_layer": last_layer}
 
 

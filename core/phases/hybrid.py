@@ -93,9 +93,9 @@ def fusion_outputs(model: Fusion, branches: Sequence[Array], device: Device) -> 
         return _probability(output.logits), output.weights, output.fused, *without
 
     inputs = [torch.from_numpy(values) for values in branches]
-    found = predict(forward, inputs, device, 256, "fusion: predictions")
+    predictions = predict(forward, inputs, device, 256, "fusion: predictions")
     names = ["probability", "weights", "fused", *(f"without_{branch}" for branch in list(BRANCHES)[: len(branches)])]
-    return {name: value.numpy() for name, value in zip(names, found, strict=True)}
+    return {name: value.numpy() for name, value in zip(names, predictions, strict=True)}
 
 
 def _probability(logits: torch.Tensor) -> torch.Tensor:

@@ -93,9 +93,9 @@ def bytes_needed(clips: int, config: Config) -> int:
     """Return what this phase writes at most, intermediate results included, for a number of clips."""
     waveform = np.zeros(config.audio.samples, np.float32)
     waveform[::100] = 1.0
-    one = sum(picture.nbytes for picture in pictures(waveform, config))
+    per_clip = sum(picture.nbytes for picture in pictures(waveform, config))
     copies = config.train.waveform_copies * config.split.train
-    return round(clips * (2 + copies) * one)
+    return round(clips * (2 + copies) * per_clip)
 
 
 # Reading
@@ -140,8 +140,8 @@ def _write_copies(run: Run, root: Path, clips: Sequence[Clip], config: Config) -
     first = degraded(tasks[0][0], tasks[0][1], config)
     stores = {name: np.empty((len(tasks), *getattr(first, name).shape), COPY_DTYPES[name]) for name in PICTURES}
     with ThreadPoolExecutor(worker_threads()) as pool:
-        found = pool.map(lambda task: degraded(task[0], task[1], config), tasks)
-        for place, versions in enumerate(progress(found, "degraded versions", len(tasks))):
+        made = pool.map(lambda task: degraded(task[0], task[1], config), tasks)
+        for place, versions in enumerate(progress(made, "degraded versions", len(tasks))):
             for name, picture in zip(PICTURES, versions, strict=True):
                 stores[name][place] = picture
     for name, values in stores.items():

@@ -188,12 +188,12 @@ def _cls_copies(work: Work, encoder: Encoder) -> Array:
     """Return [CLS] of the training clips' degraded versions (copies, n_train, hidden)."""
     copies = work.run.read_copies("filterbank")
     assert copies is not None
-    found = []
+    vectors = []
     for copy in copies:
         inputs = torch.from_numpy(np.asarray(copy, dtype=np.float32))
         (cls,) = predict(lambda x: (encoder.cls(x),), [inputs], work.device, BATCH, "[CLS] of degraded clips")
-        found.append(cls.numpy())
-    return np.stack(found)
+        vectors.append(cls.numpy())
+    return np.stack(vectors)
 
 
 def _result(work: Work, model: nn.Module, inputs: Array, copies: Array | None) -> Result:
