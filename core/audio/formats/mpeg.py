@@ -70,7 +70,7 @@ def layout(file: Opened, config: AudioConfig) -> Layout:
     walk = walk_frames(file.raw, file.start, file.stop)
     if walk is None or not walk.frames:
         return Layout()
-    samples = walk.frames * walk.header.samples
+    samples = max(walk.frames, walk.declared or 0) * walk.header.samples
     is_cut = walk.frames < COMPLETE * (walk.declared or 0)
     warnings = (*(["truncated"] if is_cut else []), *(["partial"] if walk.foreign else []))
     if walk.header.layer != 3 or (file.usual and _is_judged_rightly(walk, file.size)):
@@ -83,7 +83,7 @@ def _is_judged_rightly(walk: "FrameWalk", size: int) -> bool:
     if not walk.clean or walk.foreign:
         return False
     if walk.declared:
-        return walk.frames <= walk.declared + 1
+        return abs(walk.frames - walk.declared) <= 1  # some encoders count the head, too
     return walk.declared is None and walk.constant and sum(map(len, walk.stretches)) >= (1 - _STRAY) * size
 
 

@@ -191,6 +191,16 @@ def test_half_of_an_mp3_without_a_head_is_all_there_is_of_it(tmp_path: Path) -> 
     assert warnings == ()
 
 
+@pytest.mark.parametrize("name", ["half an mp3", "two mp3 joined", "mp3 whose head counts 0 frames"])
+def test_the_decoder_writes_no_line_of_its_own(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Such a line names no file, so that nobody could tell which of a thousand it is about."""
+    path, data = tmp_path / "a.mp3", mp3(varied())
+    path.write_bytes(data[: len(data) // 2] if name == "half an mp3" else WHOLE[name][1]())
+    _, _, warnings = heard(path)
+    assert warnings == (("truncated",) if name == "half an mp3" else ())
+    assert capfd.readouterr() == ("", "")
+
+
 def test_channels_that_cancel_each_other_are_not_called_silent(tmp_path: Path) -> None:
     path, mono = tmp_path / "a.wav", sound(6.0, RATE)
     sf.write(path, np.hstack([mono, -mono]), RATE)
