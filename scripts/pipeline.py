@@ -179,24 +179,26 @@ def print_results(run: Run) -> None:
 def audit_tables(results: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return a title and rows for each part of the audit that was made."""
     tables = []
-    if found := results["leave_out"]:
+    if leave_out := results["leave_out"]:
         title = "Sources never heard, held out in turn: AUC, and share of clips called rightly"
-        tables.append((title, [leave_out_row(source, results["models"]) for source in found["sources"]]))
-    if found := results["robustness"]:
-        title = f"AUC on {found['n']} test clips of {found['songs']} songs after each change"
-        tables.append((title, robustness_rows(found, results["models"])))
-    if found := results["shortcuts"]:
-        n, songs = found["files"]["n"], found["files"]["songs"]
+        tables.append((title, [leave_out_row(source, results["models"]) for source in leave_out["sources"]]))
+    if changes := results["robustness"]:
+        title = f"AUC on {changes['n']} test clips of {changes['songs']} songs after each change"
+        tables.append((title, robustness_rows(changes, results["models"])))
+    if shortcuts := results["shortcuts"]:
+        n, songs = shortcuts["files"]["n"], shortcuts["files"]["songs"]
         title = f"What tells the classes apart without music: test AUC on {n} clips of {songs} songs"
-        tables.append((title, shortcut_rows(found)))
+        tables.append((title, shortcut_rows(shortcuts)))
     return tables
 
 
 def leave_out_row(source: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every detector makes of one source it never heard."""
     row = {"class": source["label"], "source": printable(source["source"]), "clips": source["n"]}
-    own = source["models"]
-    return row | {models[name]["name"]: f"{found['auc']:.2f}, {found['recall']:.0%}" for name, found in own.items()}
+    judged = source["models"]
+    return row | {
+        models[name]["name"]: f"{scores['auc']:.2f}, {scores['recall']:.0%}" for name, scores in judged.items()
+    }
 
 
 def robustness_rows(degraded: Mapping[str, Any], models: Mapping[str, Any]) -> list[dict[str, Any]]:

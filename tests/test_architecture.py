@@ -140,15 +140,15 @@ def command_lines_in_core(path: str, tree: ast.AST) -> list[str]:
 
 
 def pickles(path: str, tree: ast.AST) -> list[str]:
-    found = [f"imports {name}" for name in imports(tree) if name.split(".")[0] in PICKLES]
+    offences = [f"imports {name}" for name in imports(tree) if name.split(".")[0] in PICKLES]
     for name, call in calls(tree):
         keyword, value = SAFE_LOADERS.get(name, ("", None))
         given = {word.arg: word.value for word in call.keywords}
         if keyword and not is_constant(given.get(keyword), value):
-            found.append(f"line {call.lineno}: {name} without {keyword}={value}")
+            offences.append(f"line {call.lineno}: {name} without {keyword}={value}")
         if is_constant(given.get("allow_pickle"), True) or is_constant(given.get("weights_only"), False):
-            found.append(f"line {call.lineno}: {name} loads pickles")
-    return found
+            offences.append(f"line {call.lineno}: {name} loads pickles")
+    return offences
 
 
 def is_constant(node: ast.expr | None, value: bool | None) -> bool:
@@ -159,9 +159,9 @@ def other_readers(path: str, tree: ast.AST) -> list[str]:
     if path == "scripts/benchmark/read.py":  # times the plain way beside ours
         return []
     names = [*imports(tree), *(name for name, _ in calls(tree))]
-    found = [f"uses {name}" for name in names if name in OTHER_READERS or name.split(".")[0] in OTHER_READERS]
+    offences = [f"uses {name}" for name in names if name in OTHER_READERS or name.split(".")[0] in OTHER_READERS]
     constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return found + [f"line {node.lineno}: runs ffmpeg" for node in constants if node.value == "ffmpeg"]
+    return offences + [f"line {node.lineno}: runs ffmpeg" for node in constants if node.value == "ffmpeg"]
 
 
 def doors_to_a_run(path: str, tree: ast.AST) -> list[str]:
@@ -203,7 +203,7 @@ def test_no_file_breaks_the_rule(rule: Callable[[str, ast.AST], list[str]]) -> N
         for path in files
         if (offences := rule(name := path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))))
     }
-    assert not broken, "\n" + "\n".join(f"{name}: {offence}" for name, found in broken.items() for offence in found)
+    assert not broken, "\n" + "\n".join(f"{name}: {offence}" for name, faults in broken.items() for offence in faults)
 
 
 @pytest.mark.parametrize(

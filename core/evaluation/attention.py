@@ -36,12 +36,12 @@ def attention_results(evidence: Evidence) -> dict[str, Any]:
 
 def three_way_results(evidence: Evidence) -> dict[str, Any]:
     """Return the three-way fusion beside the hybrid and beside its strongest single branch."""
-    own = evidence.probabilities["three_way"]
+    three_way = evidence.probabilities["three_way"]
     others = ("hybrid", "fine_spectrum")
     return {
         "n": len(evidence.test(evidence.labels)),
         "mean_weights": branch_weights(evidence, "three_way"),
-        "against": {name: compare(evidence, own, evidence.probabilities[name]) for name in others},
+        "against": {name: compare(evidence, three_way, evidence.probabilities[name]) for name in others},
         "without": {name: _without(evidence, "three_way", name) for name in FUSIONS["three_way"]},
     }
 

@@ -52,12 +52,12 @@ def write_seeds(run: Run, config: Config, fingerprint: str) -> Path:
     """Train everything once for each further seed; write every clip's probabilities (seeds, n) by seed."""
     clips = run.read_clips()
     seeds = [config.train.seed + place for place in range(config.train.seeds)]
-    found = [known_probabilities(run, clips)]
+    by_seed = [known_probabilities(run, clips)]
     for seed in seeds[1:]:
         log.info("audit: seed %d", seed)
         chosen = _plain(replace(config, train=replace(config.train, seed=seed)))
-        found.append(_trained(run, f"seed-{seed}", clips, _in_same_mode(run, chosen), fingerprint))
-    arrays = {f"probability_{name}": np.stack([part[name] for part in found]) for name in DETECTORS}
+        by_seed.append(_trained(run, f"seed-{seed}", clips, _in_same_mode(run, chosen), fingerprint))
+    arrays = {f"probability_{name}": np.stack([part[name] for part in by_seed]) for name in DETECTORS}
     storage.write_npz(run.seeds, {"seeds": np.array(seeds), **arrays})
     return run.seeds
 
@@ -85,8 +85,8 @@ def write_leave_out(run: Run, config: Config, fingerprint: str) -> tuple[Path, l
             continue
         log.info("audit: training without %s", fold)
         shortened = _in_same_mode(run, _shortened(config, config.audit.leave_out_share))
-        found = _trained(run, f"without-{number:02d}", parts, shortened, fingerprint)
-        for name, values in judgements(fold, parts, found).items():
+        probabilities = _trained(run, f"without-{number:02d}", parts, shortened, fingerprint)
+        for name, values in judgements(fold, parts, probabilities).items():
             columns.setdefault(name, []).append(values)
     if not columns:
         raise ConfigError("audit.leave_out", "no source can be left out", "; ".join(notes) or "Name a source")
@@ -135,7 +135,7 @@ def lacking_classes(clips: Sequence[Clip]) -> str:
     return ", ".join(lacking)
 
 
-def judgements(fold: Fold, clips: Sequence[Clip], found: dict[str, Array]) -> dict[str, Array]:
+def judgements(fold: Fold, clips: Sequence[Clip], probabilities: dict[str, Array]) -> dict[str, Array]:
     """Return one line for each source left out and each clip its judgement needs, as columns."""
     lines: dict[str, list[object]] = {name: [] for name in ("source", "source_label", "row", "role")}
     songs = {clip.group for clip in clips if fold.holds(clip)}
@@ -149,7 +149,7 @@ def judgements(fold: Fold, clips: Sequence[Clip], found: dict[str, Array]) -> di
                 lines[name].append(value)
             places.append(place)
     columns = {name: np.array(values) for name, values in lines.items()}
-    return columns | {f"probability_{name}": values[places] for name, values in found.items()}
+    return columns | {f"probability_{name}": values[places] for name, values in probabilities.items()}
 
 
 # One training

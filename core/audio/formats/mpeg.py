@@ -130,11 +130,11 @@ def info_frame(header: FrameHeader, frames: int) -> bytes:
     )
     for kbps in range(1, 15):  # the smallest frame that holds it
         head = bytes((0xFF, 0xE0 | version << 3 | 0b011, kbps << 4 | rate << 2, 0xC0 if is_mono else 0))
-        own = frame_header(head)
-        body = head + bytes(own.side_info if own else 0) + b"Info" + struct.pack(">II", 1, frames)
-        if own and len(body) <= own.size:
+        counter = frame_header(head)
+        body = head + bytes(counter.side_info if counter else 0) + b"Info" + struct.pack(">II", 1, frames)
+        if counter and len(body) <= counter.size:
             break
-    return body.ljust(own.size if own else 0, b"\0")
+    return body.ljust(counter.size if counter else 0, b"\0")
 
 
 def _add(walk: FrameWalk, stretch: range) -> None:

@@ -113,8 +113,8 @@ def test_folders_with_spaces_are_searched_with_their_subfolders(tmp_path: Path) 
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    found = folders(human, ai).candidates(SplitConfig())
-    assert [(c.name, c.label, c.group) for c in found] == [
+    candidates = folders(human, ai).candidates(SplitConfig())
+    assert [(c.name, c.label, c.group) for c in candidates] == [
         ("Ai music/c_2.mp3", 1, "c_2"),
         ("Human Music/my clips/a_1_seg1.wav", 0, "a_1"),
         ("Human Music/my clips/deep/b.FLAC", 0, "deep/b"),
@@ -186,8 +186,8 @@ def write_manifest(folder: Path, text: str | bytes, *clips: str) -> Path:
 def test_a_manifest_is_read_with_bom_crlf_and_columns_of_its_own(tmp_path: Path) -> None:
     text = "\ufeffpath,extra,label,group,source\r\nb.wav,1,AI,g2,gen\r\na.wav,2,human,g1,\r\n"
     path = write_manifest(tmp_path, text, "a.wav", "b.wav")
-    found = read_manifest(path)
-    assert [(c.name, c.label, c.group, c.source) for c in found] == [
+    candidates = read_manifest(path)
+    assert [(c.name, c.label, c.group, c.source) for c in candidates] == [
         ("a.wav", 0, "g1", "human"),
         ("b.wav", 1, "g2", "gen"),
     ]

@@ -75,22 +75,22 @@ def test_equalised_clips_of_any_level_look_the_same() -> None:
 
 
 def test_the_audit_asks_about_every_transform(finished: Run) -> None:
-    found = storage.read_npz(finished.robustness, TRANSFORMED, "")
-    assert found["transforms"].tolist() == ["clean", *(transform.name for transform in TRANSFORMS)]
-    assert len(found["rows"]) == 4
+    arrays = storage.read_npz(finished.robustness, TRANSFORMED, "")
+    assert arrays["transforms"].tolist() == ["clean", *(transform.name for transform in TRANSFORMS)]
+    assert len(arrays["rows"]) == 4
     for name in DETECTORS:
-        answers = found[f"probability_{name}"]
+        answers = arrays[f"probability_{name}"]
         assert answers.shape == (1 + len(TRANSFORMS), 4)
         assert ((answers >= 0) & (answers <= 1)).all()
         assert np.ptp(answers, axis=0).max() > 0
 
 
 def test_clean_answers_are_those_of_the_run(finished: Run) -> None:
-    found = storage.read_npz(finished.robustness, TRANSFORMED, "")
+    answers = storage.read_npz(finished.robustness, TRANSFORMED, "")
     known = retraining.known_probabilities(finished, finished.read_clips())
     for name in DETECTORS:
-        clean = found[f"probability_{name}"][0]
-        np.testing.assert_allclose(clean, known[name][found["rows"]], atol=2e-2, err_msg=name)
+        clean = answers[f"probability_{name}"][0]
+        np.testing.assert_allclose(clean, known[name][answers["rows"]], atol=2e-2, err_msg=name)
 
 
 def test_only_test_clips_of_both_classes_are_tested() -> None:
@@ -194,10 +194,10 @@ def test_a_part_of_a_run_holds_each_clips_own_features(finished: Run, tmp_path: 
     retraining.fill_part(finished, part, shuffled)
     dataset, whole = part.read_dataset(), finished.read_dataset()
     fine, whole_fine = (storage.read_npy(run.fine_spectrum, "") for run in (part, finished))
-    for row, found in enumerate(shuffled):
-        assert dataset.clips[row].path == found.path
-        np.testing.assert_array_equal(dataset.log_mel[row], whole.log_mel[found.row])
-        np.testing.assert_array_equal(fine[row], whole_fine[found.row])
+    for row, clip in enumerate(shuffled):
+        assert dataset.clips[row].path == clip.path
+        np.testing.assert_array_equal(dataset.log_mel[row], whole.log_mel[clip.row])
+        np.testing.assert_array_equal(fine[row], whole_fine[clip.row])
 
 
 @pytest.fixture(scope="module")
@@ -232,11 +232,11 @@ def test_leave_one_source_out_answers_for_every_source(four_sources: Run) -> Non
 
 
 def test_another_seed_gives_other_answers(four_sources: Run) -> None:
-    found = storage.read_npz(four_sources.seeds, ["seeds", "probability_cnn"], "")
-    assert found["seeds"].tolist() == [0, 1]
+    answers = storage.read_npz(four_sources.seeds, ["seeds", "probability_cnn"], "")
+    assert answers["seeds"].tolist() == [0, 1]
     known = retraining.known_probabilities(four_sources, four_sources.read_clips())["cnn"]
-    np.testing.assert_array_equal(found["probability_cnn"][0], known)
-    assert not np.array_equal(found["probability_cnn"][1], known)
+    np.testing.assert_array_equal(answers["probability_cnn"][0], known)
+    assert not np.array_equal(answers["probability_cnn"][1], known)
 
 
 def test_degraded_versions_are_of_training_clips_alone(four_sources: Run) -> None:

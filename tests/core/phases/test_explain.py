@@ -63,9 +63,9 @@ def test_the_reconstructions_have_the_errors_that_the_autoencoder_phase_measured
     model, _ = checkpoints.load(finished.checkpoint("ae_multitask_best"), "")
     assert isinstance(model, MultiTaskAutoencoder)
     difference = storage.read_npy(finished.reconstructions, "") - finished.read_dataset().log_mel
-    found = ((difference / model.normalise.deviation.numpy()) ** 2).mean(axis=(1, 2))
+    errors = ((difference / model.normalise.deviation.numpy()) ** 2).mean(axis=(1, 2))
     measured = finished.read_splits(finished.ae_losses, "autoencoder")
-    np.testing.assert_allclose(found, measured, rtol=2e-3)
+    np.testing.assert_allclose(errors, measured, rtol=2e-3)
     assert measured.std() > 0.02 * measured.mean(), "the errors are alike: rows could be mixed up"
 
 
@@ -105,25 +105,25 @@ def test_attention_is_kept_of_test_clips_first_and_then_of_all_others(finished: 
 def test_a_clips_attention_is_what_the_transformer_shows_for_its_filterbank(finished: Run) -> None:
     encoder, _ = checkpoints.load(finished.checkpoint("transformer_best"), "")
     assert isinstance(encoder, ASTTransformerEncoder)
-    found, filterbanks = attention(finished), storage.read_npy(finished.filterbank, "")
-    for place in (0, len(found["rows"]) - 1):
-        rollout, last = explain_clip(encoder, filterbanks[found["rows"][place]].astype(np.float32))
-        np.testing.assert_allclose(found["rollout"][place], rollout.patches, rtol=1e-3)
-        np.testing.assert_allclose(found["last_layer"][place], last.patches, rtol=1e-3)
-        np.testing.assert_allclose(found["patch_seconds"], rollout.patch_seconds)
-        np.testing.assert_allclose(found["patch_bins"], rollout.patch_bins)
+    maps, filterbanks = attention(finished), storage.read_npy(finished.filterbank, "")
+    for place in (0, len(maps["rows"]) - 1):
+        rollout, last = explain_clip(encoder, filterbanks[maps["rows"][place]].astype(np.float32))
+        np.testing.assert_allclose(maps["rollout"][place], rollout.patches, rtol=1e-3)
+        np.testing.assert_allclose(maps["last_layer"][place], last.patches, rtol=1e-3)
+        np.testing.assert_allclose(maps["patch_seconds"], rollout.patch_seconds)
+        np.testing.assert_allclose(maps["patch_bins"], rollout.patch_bins)
 
 
 def test_every_map_is_on_one_grid_of_rising_hertz_and_seconds_and_adds_up_to_one(finished: Run) -> None:
-    found = attention(finished)
+    maps = attention(finished)
     for name in ("rollout", "last_layer"):
-        assert found[name].shape == (len(found["rows"]), len(found["patch_hertz"]), len(found["patch_seconds"]))
-        np.testing.assert_allclose(found[name].sum(axis=(1, 2)), 1, rtol=1e-4)
-    below = np.floor(found["patch_bins"]).astype(int)
+        assert maps[name].shape == (len(maps["rows"]), len(maps["patch_hertz"]), len(maps["patch_seconds"]))
+        np.testing.assert_allclose(maps[name].sum(axis=(1, 2)), 1, rtol=1e-4)
+    below = np.floor(maps["patch_bins"]).astype(int)
     centres = ast_band_centres()
-    assert np.all((centres[below] <= found["patch_hertz"]) & (found["patch_hertz"] <= centres[below + 1]))
-    assert np.all(np.diff(found["patch_seconds"]) > 0)
-    assert 0 < found["patch_seconds"][0] < found["patch_seconds"][-1] < 5
+    assert np.all((centres[below] <= maps["patch_hertz"]) & (maps["patch_hertz"] <= centres[below + 1]))
+    assert np.all(np.diff(maps["patch_seconds"]) > 0)
+    assert 0 < maps["patch_seconds"][0] < maps["patch_seconds"][-1] < 5
 
 
 def test_a_few_maps_are_of_test_clips_of_both_classes(copy: Run, demo_place: Place) -> None:
@@ -143,8 +143,8 @@ def test_an_encoder_without_attention_leaves_no_maps(
         return (CNNEncoder(config.transformer) if is_encoder else model), config
 
     monkeypatch.setattr(checkpoints, "load", load)
-    found = attention(explained(copy, demo_place, "explain.seed=1"))
-    assert len(found["rows"]) == len(found["rollout"]) == len(found["last_layer"]) == 0
+    maps = attention(explained(copy, demo_place, "explain.seed=1"))
+    assert len(maps["rows"]) == len(maps["rollout"]) == len(maps["last_layer"]) == 0
 
 
 # Map
@@ -152,20 +152,21 @@ def test_an_encoder_without_attention_leaves_no_maps(
 
 def test_the_map_holds_every_embedding_of_clips_of_all_splits(finished: Run) -> None:
     names = ("ae", "transformer_frozen", "transformer_finetuned", "hybrid", "three_way")
-    found = storage.read_npz(finished.map, ["rows", "perplexity", *names], "")
-    assert found["rows"].tolist() == list(range(len(finished.read_clips())))
-    assert set(splits(finished, found["rows"])) == set(SPLITS)
-    assert all(found[name].shape == (len(found["rows"]), 2) for name in names)
-    assert 1 <= float(found["perplexity"]) <= (len(found["rows"]) - 1) / 3
-    assert all(np.abs(found[a] - found[b]).max() > 1 for a, b in pairwise(names))
+    places = storage.read_npz(finished.map, ["rows", "perplexity", *names], "")
+    assert places["rows"].tolist() == list(range(len(finished.read_clips())))
+    assert set(splits(finished, places["rows"])) == set(SPLITS)
+    assert all(places[name].shape == (len(places["rows"]), 2) for name in names)
+    assert 1 <= float(places["perplexity"]) <= (len(places["rows"]) - 1) / 3
+    assert all(np.abs(places[a] - places[b]).max() > 1 for a, b in pairwise(names))
 
 
 def test_neighbours_in_an_embedding_are_neighbours_on_its_map(finished: Run) -> None:
-    found = storage.read_npz(finished.map, ["rows", "three_way"], "")
-    embedding = finished.read_splits(finished.fusion, "hybrid", "three_way_fused_")[found["rows"]]
+    places = storage.read_npz(finished.map, ["rows", "three_way"], "")
+    embedding = finished.read_splits(finished.fusion, "hybrid", "three_way_fused_")[places["rows"]]
     standard = (embedding - embedding.mean(axis=0)) / np.maximum(embedding.std(axis=0), 1e-9)
     near = [
-        NearestNeighbors(n_neighbors=8).fit(x).kneighbors(return_distance=False) for x in (standard, found["three_way"])
+        NearestNeighbors(n_neighbors=8).fit(x).kneighbors(return_distance=False)
+        for x in (standard, places["three_way"])
     ]
     shared = np.mean([len(set(a) & set(b)) for a, b in zip(*near, strict=True)]) / 8
     assert shared > 2 * 8 / (len(embedding) - 1), "no more than chance"

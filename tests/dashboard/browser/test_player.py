@@ -113,8 +113,8 @@ class Page:
         webdriver.ActionChains(self.browser).send_keys(key).perform()
 
     def click(self, text: str) -> None:
-        found = "[...document.querySelectorAll('button')].find(e => e.innerText.includes(arguments[1]))"
-        until(lambda: self.browser.execute_script(f"const found = {found}; found?.click(); return found", 0, text))
+        button = "[...document.querySelectorAll('button')].find(e => e.innerText.includes(arguments[1]))"
+        until(lambda: self.browser.execute_script(f"const found = {button}; found?.click(); return found", 0, text))
 
 
 def at(area: Any, second: float) -> tuple[int, int]:  # noqa: ANN401 - a selenium element
