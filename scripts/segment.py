@@ -6,8 +6,9 @@ python -m scripts.segment song.mp3 clips/human --max-per-song 12
 song.mp3 becomes song_seg1.flac, song_seg2.flac, ... at the song's own sample rate and channels, 16 bit: a clip is a
 true part of its song. Folders under SRC are kept. A tail shorter than a clip is left out, unless it is the whole song;
 silent pieces are left out too, and the others keep their numbers. A song that cannot be read is listed with the reason
-in skipped.csv, and the rest goes on. Clips already there are kept: run the same command again to go on after an
-interruption, and use another folder for another length.
+in skipped.csv, as is all that was passed over: types that are not read, hidden folders, links to folders; the rest goes
+on. Clips already there are kept: run the same command again to go on after an interruption, and use another folder for
+another length.
 """
 
 import argparse
@@ -24,14 +25,11 @@ import soundfile as sf
 from tqdm import tqdm
 
 from core.audio.clips import is_silent
-from core.audio.containers import ACCEPTED, SUFFIXES
 from core.audio.source import Waveform, open_audio
 from core.config import AudioConfig, Config, with_settings
+from core.data.search import Rest, Search, check_holds_sound, search
 from core.errors import AudioError, DataError, DetectorError
 from core.storage import write_atomic, write_csv
-
-# Sound that is not read, but listed as skipped instead of passed over.
-OTHER_SUFFIXES = frozenset({".aac", ".aif", ".aiff", ".au", ".m4a", ".mp4", ".opus", ".webm", ".wma"})
 
 
 @dataclass(frozen=True)
@@ -43,20 +41,17 @@ class Outcome:
     reason: str = ""
 
 
-def find_songs(source: Path, out: Path) -> list[Path]:
-    """Return a file, or the audio files of a folder and its subfolders, without those under `out`."""
+def find_songs(source: Path, out: Path) -> Search:
+    """Return a file, or what is in a folder and its subfolders, without `out`."""
     if not source.exists():
         raise DataError(source, "there is no such file or folder", "Name a song, or a folder of songs")
     if not source.is_dir():
-        return [source]
+        return Search((source,), Rest())
     if source.resolve() == out.resolve():
         raise DataError(out, "the songs and their clips would share one folder", "Name another folder for the clips")
-    wanted = OTHER_SUFFIXES.union(SUFFIXES)
-    candidates = (path for path in source.rglob("*") if path.suffix.lower() in wanted and not path.name.startswith("."))
-    songs = sorted(path for path in candidates if not path.is_dir() and out.resolve() not in path.resolve().parents)
-    if not songs:
-        raise DataError(source, "it holds no audio file", f"Put {ACCEPTED} files into it")
-    return songs
+    inside = search(source, apart=out)
+    check_holds_sound(source, inside)
+    return inside
 
 
 def clip_stems(songs: Iterable[Path], source: Path) -> dict[Path, Path]:
@@ -114,13 +109,16 @@ def write_flac(path: Path, piece: Waveform, rate: int) -> None:
     write_atomic(path, lambda file: file.write(encoded.getvalue()))
 
 
-def cut_all(source: Path, out: Path, config: AudioConfig, limit: int | None = None) -> dict[Path, Outcome]:
-    """Cut every song under `source`, list the skipped ones in `out`/skipped.csv, and say what became of each."""
-    stems = clip_stems(find_songs(source, out), source)
+def cut_all(
+    inside: Search, source: Path, out: Path, config: AudioConfig, limit: int | None = None
+) -> dict[Path, Outcome]:
+    """Cut every song found in `source`, list what was skipped in `out`/skipped.csv, and say what became of each."""
+    stems = clip_stems(inside.files, source)
     progress = tqdm(stems.items(), unit="song", disable=None)
     outcomes = {song: cut_song(song, out / stem, config, limit) for song, stem in progress}
     skipped = [(song, outcome.reason) for song, outcome in outcomes.items() if outcome.reason]
-    write_csv(out / "skipped.csv", ("path", "reason"), skipped)
+    passed = [(row.path, f"{row.code}: {row.problem}. {row.remedy}") for row in inside.rest.passed]
+    write_csv(out / "skipped.csv", ("path", "reason"), [*skipped, *passed])
     return outcomes
 
 
@@ -141,12 +139,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     try:
         config = with_settings(Config(), [f"audio.seconds={options.seconds:g}"]).audio
-        outcomes = cut_all(options.source, options.out, config, options.max_per_song).values()
+        inside = find_songs(options.source, options.out)
+        outcomes = cut_all(inside, options.source, options.out, config, options.max_per_song).values()
     except DetectorError as error:
         sys.exit(str(error))
     written, kept = sum(outcome.written for outcome in outcomes), sum(outcome.kept for outcome in outcomes)
     skipped = sum(bool(outcome.reason) for outcome in outcomes)
     print(f"{len(outcomes)} songs: {written} clips written, {kept} already there; {skipped} songs in skipped.csv")
+    for line in inside.rest.lines():
+        print(line, file=sys.stderr)
+    if sentence := inside.rest.sentence():
+        print(sentence)
     if not written + kept:
         sys.exit(f"{options.source}: no song gave a clip. See the reasons in {options.out / 'skipped.csv'}.")
 

@@ -30,6 +30,44 @@ _REFUSED = {  # leading bytes of well-known types that are not accepted
     b"\xff\xf9": "an AAC file",
     b"MThd": "a MIDI file",
 }
+UNREAD_SUFFIXES: Final = frozenset(
+    f".{name}"
+    for name in (
+        "3gp",
+        "aac",
+        "ac3",
+        "aif",
+        "aifc",
+        "aiff",
+        "amr",
+        "ape",
+        "asf",
+        "au",
+        "caf",
+        "dff",
+        "dsf",
+        "dts",
+        "m4a",
+        "m4b",
+        "mka",
+        "mkv",
+        "mov",
+        "mp2",
+        "mp4",
+        "mpc",
+        "opus",
+        "ra",
+        "rf64",
+        "snd",
+        "spx",
+        "tta",
+        "w64",
+        "weba",
+        "webm",
+        "wma",
+        "wv",
+    )
+)  # fmt: skip - of files that hold sound, lower case; those of `FORMATS` are read all the same
 _MOST_PADDING = 2**20  # zeros between a tag and the sound
 
 
@@ -66,6 +104,11 @@ def check_encoding(path: Path, container: str, encoding: str) -> None:
     """Refuse encodings inside an accepted container that are not themselves accepted, such as ADPCM or Opus."""
     if encoding not in FORMATS[container].encodings:
         raise AudioError(path, "type_not_accepted", f"holds {encoding} audio, which is not read", RESAVE)
+
+
+def convert(suffix: str) -> str:
+    """Return how a file of a type that is not read becomes one that is, as a remedy."""
+    return f"Convert it, for instance: ffmpeg -i NAME{suffix} NAME.flac"
 
 
 def is_misnamed(name: str, container: str) -> bool:

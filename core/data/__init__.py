@@ -1,5 +1,6 @@
 """Folders or a table in; clips with song, source and split out.
 
+search    `search`: the sound files of a folder, and a `Rest` with the reason for each that is not taken
 places    `folders`, `manifest`: where the clips are; a `Place`, its `Listing`
 names     `tell`: which song and source each belongs to, told by names
 splits    `split_songs`: which song goes to training, validation, test

@@ -4,15 +4,15 @@ import csv
 import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core import storage
 from core.artifacts import LABELS
-from core.audio.containers import SUFFIXES
 from core.config import SplitConfig
 from core.data.names import tell
+from core.data.search import Rest, Search, check_holds_sound, search
 from core.errors import ConfigError, DataError, printable
 
 MANIFEST_COLUMNS = ("path", "label", "group", "source")
@@ -36,6 +36,11 @@ class Listing:
     root: Path
     candidates: tuple[Candidate, ...]  # sorted by name
     fingerprint: dict[str, Any]  # plain values that change with a name, label, group, source, size or time of change
+    rest: Rest = field(default_factory=Rest)  # what else lies in the folders
+
+    def name(self, path: Path) -> str:
+        """Return a path as candidates are named: relative to the root where it lies there, with forward slashes."""
+        return _name(self.root, path)
 
 
 @dataclass(frozen=True)
@@ -49,21 +54,34 @@ class Place:
 
     def candidates(self, config: SplitConfig) -> list[Candidate]:
         """Return every file the place names, sorted by name."""
-        if self.manifest:
-            return read_manifest(self.root / self.manifest)
-        human, ai = self.root / self.human, self.root / self.ai
-        candidates = [*find_clips(self.root, human, 0, config), *find_clips(self.root, ai, 1, config)]
-        return sorted(_classes_apart(candidates), key=lambda candidate: candidate.name)
+        return self._looked_through(config)[0]
 
     def listing(self, config: SplitConfig) -> Listing:
         """Return every file the place names, with what tells later whether the files are still the same."""
-        candidates = tuple(self.candidates(config))
-        facts = [[*asdict(file).values(), *_size_and_change(self.root / file.name)] for file in candidates]
-        return Listing(self.root, candidates, {"clips": len(facts), "listing": storage.fingerprint(facts)})
+        candidates, rest = self._looked_through(config)
+        facts: list[list[object]] = [
+            [*asdict(file).values(), *_size_and_change(self.root / file.name)] for file in candidates
+        ]
+        facts += [[_name(self.root, row.path), row.code, row.problem] for row in rest.passed]
+        fingerprint = {"clips": len(candidates), "listing": storage.fingerprint(facts)}
+        return Listing(self.root, tuple(candidates), fingerprint, rest)
 
     def to_dict(self) -> dict[str, str]:
         """Return the place as plain values, as run.json holds it."""
         return {"root": str(self.root), "human": self.human, "ai": self.ai, "manifest": self.manifest}
+
+    def _looked_through(self, config: SplitConfig) -> tuple[list[Candidate], Rest]:
+        if self.manifest:
+            return read_manifest(self.root / self.manifest), Rest()
+        candidates: list[Candidate] = []
+        rest = Rest()
+        for label, folder in enumerate((self.root / self.human, self.root / self.ai)):
+            if not folder.is_dir():
+                raise DataError(folder, "there is no such folder", "Name the folder that holds the clips")
+            inside = search(folder)
+            candidates += clips_in(self.root, folder, inside, label, config)
+            rest += inside.rest
+        return sorted(_classes_apart(candidates), key=lambda candidate: candidate.name), rest
 
 
 def place_of(values: Mapping[str, Any]) -> Place:
@@ -107,24 +125,18 @@ def manifest(path: Path) -> Place:
     return Place(path.parent, manifest=path.name)
 
 
-def find_clips(root: Path, folder: Path, label: int, config: SplitConfig) -> list[Candidate]:
-    """Return the audio files of a folder and its subfolders, with the song and source their names tell.
-
-    Hidden files are passed over; links to folders are not followed, so that a loop of links cannot trap the search.
-    """
-    if not folder.is_dir():
-        raise DataError(folder, "there is no such folder", "Name the folder that holds the clips")
-    paths = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+def clips_in(root: Path, folder: Path, inside: Search, label: int, config: SplitConfig) -> list[Candidate]:
+    """Return the sound files that a search met in a folder, with the song and source their names tell."""
+    check_holds_sound(folder, inside)
+    told = tell([path.relative_to(folder) for path in inside.files], folder.name, config.group_pattern)
+    return [
+        Candidate(_name(root, path), label, clip.song, clip.source)
+        for path, clip in zip(inside.files, told, strict=True)
     ]
-    if not paths:
-        accepted = ", ".join(sorted(suffix[1:].upper() for suffix in SUFFIXES))
-        raise DataError(folder, "it holds no audio file", f"Put {accepted} files into it")
-    told = tell([path.relative_to(folder) for path in paths], folder.name, config.group_pattern)
-    names = [path.relative_to(root) if root in path.parents else path for path in paths]
-    return [Candidate(name.as_posix(), label, clip.song, clip.source) for name, clip in zip(names, told, strict=True)]
+
+
+def _name(root: Path, path: Path) -> str:
+    return (path.relative_to(root) if root in path.parents else path).as_posix()
 
 
 def _classes_apart(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -18,6 +18,7 @@ from core.audio.augmentation import augment_waveform
 from core.audio.clips import inspect, read_clip
 from core.config import Config
 from core.data.places import Candidate, Listing
+from core.data.search import Rest
 from core.data.splits import count_table, join_identical, missing_sources, split_songs
 from core.errors import AudioError, DataError, printable
 from core.features.front_end import FILTERBANK_DTYPE, PICTURES, Pictures, pictures
@@ -59,12 +60,12 @@ def run(run: Run, config: Config, fingerprint: str, listing: Listing) -> Made:
                 _prepare_block(root, block, file, config, pool.map)
     readings = [reading for file in files for reading in _readings(file)]
     readings = _without_contradictions(candidates, readings)
-    skipped = _write_skipped(run, candidates, readings)
+    skipped = _write_skipped(run, listing, readings)
     clips = _clips(candidates, readings, config)
     _write(run, config, candidates, readings, clips, files)
     storage.write_json(run.front_end, {"equalise_rate": config.audio.equalise_rate})
     copies = _write_copies(run, root, clips, config)
-    notes = [*_report(candidates, clips, skipped), *_unheard(clips, config)]
+    notes = [*_report(candidates, clips, skipped), *_passed_over(listing.rest), *_unheard(clips, config)]
     for file in run.work.glob("*.npz"):
         file.unlink()
     tables = [run.clips_table, run.skipped_table, run.front_end]
@@ -212,13 +213,15 @@ def _clip(row: int, candidate: Candidate, reading: Reading, group: str, split: s
     )
 
 
-def _write_skipped(run: Run, candidates: Sequence[Candidate], readings: Sequence[Reading]) -> int:
-    """Write and log the refused files with their reasons, before anything else can fail; return how many there are."""
-    skipped = [(c.name, r.code, r.explanation) for c, r in zip(candidates, readings, strict=True) if r.code]
-    storage.write_csv(run.skipped_table, SKIPPED_COLUMNS, skipped)
-    for name, code, explanation in skipped:
+def _write_skipped(run: Run, listing: Listing, readings: Sequence[Reading]) -> int:
+    """Write and log what is not used, with the reasons, before anything else can fail; return how many were refused."""
+    pairs = zip(listing.candidates, readings, strict=True)
+    refused = [(c.name, r.code, r.explanation) for c, r in pairs if r.code]
+    passed = [(listing.name(row.path), row.code, f"{row.problem}. {row.remedy}") for row in listing.rest.passed]
+    storage.write_csv(run.skipped_table, SKIPPED_COLUMNS, [*refused, *passed])
+    for name, code, explanation in [*refused, *passed]:
         log.warning("skipped %s: %s (%s)", printable(name), code, explanation)
-    return len(skipped)
+    return len(refused)
 
 
 def _write(
@@ -247,6 +250,14 @@ def _report(candidates: Sequence[Candidate], clips: Sequence[Clip], skipped: int
     for sentence in missing:
         log.warning(sentence)
     return [f"{len(candidates)} files: {len(clips)} clips of {songs} songs, {skipped} skipped", *missing]
+
+
+def _passed_over(rest: Rest) -> list[str]:
+    """Say what else lies in the folders."""
+    sentences = [sentence] if (sentence := rest.sentence()) else []
+    for sentence in sentences:
+        log.info(sentence)
+    return sentences
 
 
 def _unheard(clips: Sequence[Clip], config: Config) -> list[str]:

@@ -17,7 +17,9 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,9 +27,10 @@ from tqdm import tqdm
 
 from core import storage
 from core.artifacts import DETECTORS, Run
-from core.audio.containers import SUFFIXES
+from core.data.search import PassedOver, Rest, Search, check_holds_sound, search
 from core.errors import ConfigError, DataError, DetectorError, printable
 from core.progress import progress
+from core.verdict.judge import failure
 from core.verdict.run import choose_run, described, run_facts
 from scripts.detect.engine import in_processes, in_this_process
 from scripts.detect.log import Key, Log, key_of
@@ -94,7 +97,8 @@ def detect(options: argparse.Namespace) -> int:
     """Answer every file, print the table, write what was asked for; return the exit status."""
     for option in (options.json, options.csv, options.resume):
         _check_folder(option)
-    files = find(options.paths)
+    inside = find(options.paths)
+    files, failures = inside.files, [_failure(row) for row in inside.rest.failures()]
     run = choose_run(options.run)
     facts = run_facts(run)
     log = Log(options.resume, facts.fingerprint)
@@ -107,10 +111,25 @@ def detect(options: argparse.Namespace) -> int:
             for path, answer in progress(answers, "detect", len(files)):
                 failed += "error" in answer
                 show(path, answer)
-        write(options, lambda: (relabelled(log.read(key), path) for key, path in zip(keys, files, strict=True)))
+        for answer in failures:
+            show(Path(answer["file"]), answer)
+        judged = zip(keys, files, strict=True)
+        write(options, lambda: chain((relabelled(log.read(key), path) for key, path in judged), failures))
     finally:
         log.close()
-    return FAILED if failed else ANSWERED
+    _tell(inside.rest)
+    return FAILED if failed or failures else ANSWERED
+
+
+def _failure(row: PassedOver) -> dict[str, Any]:
+    return failure(row.path, row.code, row.problem, row.remedy)
+
+
+def _tell(rest: Rest) -> None:
+    """Say at the end what was passed over; what could not be answered has its row instead of a line."""
+    for line in (*rest.lines(on_purpose=True), rest.sentence()):
+        if line:
+            print(line, file=sys.stderr)
 
 
 def _check_folder(file: Path | str | None) -> None:
@@ -119,44 +138,59 @@ def _check_folder(file: Path | str | None) -> None:
         raise ConfigError(file, "its folder does not exist", "Make the folder, or correct the name")
 
 
-def find(paths: Iterable[str]) -> list[Path]:
-    """Return the files that paths, folders and globs stand for, each once, in order.
+def find(paths: Iterable[str]) -> Search:
+    """Return the files that paths, folders and globs stand for, each once, in order, and what folders hold besides.
 
-    In folders only files with the suffix of sound count, hidden ones are passed over, and links to folders are not
-    followed. A file that is named counts whatever its suffix, even when it is not there: it becomes a line.
+    A file that is named counts whatever its suffix, even when it is not there: it becomes a line. However a folder is
+    spelled, by a link or inside another that is given, too, its files count once.
 
     Raises
     ------
     DataError : a folder holds no sound, or a glob fits nothing.
     """
-    files: dict[str, Path] = {}
-    for text in paths:
-        for path in _expanded(text):
-            files.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - resolve() would follow links
-    return list(files.values())
+    place = cache(os.path.realpath)
+    files: dict[tuple[str, str], Path] = {}
+    passed: dict[tuple[str, str], PassedOver] = {}
+    others: dict[tuple[str, str], Path] = {}
+
+    def key(path: Path) -> tuple[str, str]:
+        """Return where a file really lies; a link to a file stays one of its own."""
+        folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the file, too
+        return str(place(folder)), name
+
+    for inside in map(_expanded, paths):
+        for path in inside.files:
+            files.setdefault(key(path), path)
+        for row in inside.rest.passed:
+            passed.setdefault(key(row.path), row)
+        for path in inside.rest.others:
+            others.setdefault(key(path), path)
+    return Search(tuple(files.values()), Rest(tuple(passed.values()), tuple(others.values())))
 
 
-def _expanded(text: str) -> list[Path]:
+def _expanded(text: str) -> Search:
     if not text:  # an unset variable of the shell, which Path takes for the folder one is in
         raise DataError("PATH", "it is empty", "Name a sound file or a folder")
     path = Path(text)
-    if path.is_dir():
-        return _in_folder(path)
+    matched = [path]
     if glob.has_magic(text) and not os.path.lexists(path):
         matched = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - also absolute ones
         if not matched and set(text) & {"*", "?"}:
             raise DataError(text, "no file fits", "Correct the pattern")
-        return [file for name in matched for file in (_in_folder(name) if name.is_dir() else [name])] or [path]
-    return [path]
+    files: list[Path] = []
+    rest = Rest()
+    for name in matched or [path]:
+        inside = _in_folder(name) if name.is_dir() else Search((name,), Rest())
+        files += inside.files
+        rest += inside.rest
+    return Search(tuple(files), rest)
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    inside = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    files = [path for path in inside if not path.name.startswith(".") and not path.is_dir()]
-    if not files:
-        accepted = ", ".join(sorted({suffix[1:].upper() for suffix in SUFFIXES}))
-        raise DataError(folder, "it holds no sound file", f"Put {accepted} files into it")
-    return files
+def _in_folder(folder: Path) -> Search:
+    inside = search(folder)
+    if not inside.rest.failures():  # these are answers, too
+        check_holds_sound(folder, inside)
+    return inside
 
 
 def scan(

@@ -58,16 +58,16 @@ def run_detect(*arguments: object) -> int:
 def test_folders_and_globs_stand_for_their_sound_files_each_once(clips: Path) -> None:
     (clips / "a folder.wav").mkdir()
     names = ["0.wav", "2.wav", "deeper/1.wav", "deeper/3.wav"]
-    assert [path.relative_to(clips).as_posix() for path in detect.find([str(clips)])] == names
-    again = detect.find([str(clips / "2.wav"), str(clips), str(clips / "deeper" / ".." / "2.wav")])
+    assert [path.relative_to(clips).as_posix() for path in detect.find([str(clips)]).files] == names
+    again = detect.find([str(clips / "2.wav"), str(clips), str(clips / "deeper" / ".." / "2.wav")]).files
     assert [path.name for path in again] == ["2.wav", "0.wav", "1.wav", "3.wav"]
-    assert [path.name for path in detect.find([f"{clips.parent}/*/*.txt"])] == ["notes.txt"]
+    assert [path.name for path in detect.find([f"{clips.parent}/*/*.txt"]).files] == ["notes.txt"]
 
 
 def test_a_name_with_brackets_is_a_name_and_not_a_glob(tmp_path: Path) -> None:
     path = tmp_path / "song [1].wav"
     path.touch()
-    assert detect.find([str(path)]) == [path]
+    assert detect.find([str(path)]).files == (path,)
 
 
 @pytest.mark.parametrize("argument", ["*.flac", ".", ""])

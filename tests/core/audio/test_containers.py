@@ -42,12 +42,14 @@ import numpy as np
 from core.audio.clips import read_clip, read_native, read_recording
 from core.audio.upload import Decoded
 from core.config import AudioConfig, SplitConfig
-from core.data.places import find_clips
+from core.data.places import clips_in
+from core.data.search import search
 from core.evaluation.shortcuts import measure
 from dashboard.detect.view import TYPES
 from scripts import segment
 from scripts.detect.command import find
 
+folder = Path(song).parent
 config = AudioConfig()
 clip = read_clip(song, config)
 np.save(out, clip.waveform)
@@ -56,9 +58,9 @@ print(json.dumps({
     "warnings": clip.warnings,
     "offered": "aiff" in TYPES,
     "container": measure(read_recording(song, config), config)["container"],
-    "training": [clip.name for clip in find_clips(Path(song).parent, Path(song).parent, 0, SplitConfig())],
-    "judged": [path.name for path in find([str(Path(song).parent)])],
-    "cut": [path.name for path in segment.find_songs(Path(song).parent, out)],
+    "training": [clip.name for clip in clips_in(folder, folder, search(folder), 0, SplitConfig())],
+    "judged": [path.name for path in find([str(folder)]).files],
+    "cut": [path.name for path in segment.find_songs(folder, out).files],
     "sentence": changed.RESAVE,
 }))
 """
