@@ -19,6 +19,7 @@ PASSED_OVER: Final = {  # what a code of `PassedOver` stands for: one, and sever
     "unreadable_folder": ("folder that cannot be read", "folders that cannot be read"),
     "type_not_accepted": ("file", "files"),  # with its type before it
 }
+SOUND: Final = UNREAD_SUFFIXES.union(SUFFIXES)
 ON_PURPOSE: Final = frozenset({"hidden_folder", "hidden_file", "folder_link"})  # told, but nothing that went wrong
 
 
@@ -54,11 +55,11 @@ class Rest:
     def sentence(self) -> str:
         """Return what was passed over in one sentence, without a full stop; empty where nothing was."""
         kinds = Counter((row.code, _type_of(row)) for row in self.passed)
-        told = [_counted(number, code, kind) for (code, kind), number in kinds.most_common()]
+        told = [_counted(kinds[kind], *kind) for kind in sorted(kinds, key=lambda kind: (-kinds[kind], kind))]
         if self.others:
-            suffixes = Counter(_type(path) for path in self.others)
-            kinds_of_other = ", ".join(f"{number} {kind}" for kind, number in suffixes.most_common())
-            told.append(f"{len(self.others)} of other kinds ({kinds_of_other})")
+            types = Counter(map(_type, self.others))
+            counted = (f"{types[name]} {name}" for name in sorted(types, key=lambda name: (-types[name], name)))
+            told.append(f"{len(self.others)} of other kinds ({', '.join(counted)})")
         return f"Passed over: {', '.join(told)}" if told else ""
 
 
@@ -96,20 +97,15 @@ def search(folder: Path, apart: Path | None = None) -> Search:
             continue
         for entry in entries:
             path = inside / entry.name
-            if _is_folder(entry):
-                if left_out and os.path.realpath(path) == left_out:
-                    continue
-                reason = _folder_reason(entry, path)
-                if reason is None:
-                    waiting.append(path)
-            elif path.suffix.lower() in SUFFIXES or path.suffix.lower() in UNREAD_SUFFIXES:
-                reason = _file_reason(path)
-                if reason is None:
-                    files.append(path)
-            else:
-                reason = None
+            is_folder = _is_folder(entry)
+            if is_folder and left_out and os.path.realpath(path) == left_out:
+                continue
+            if not is_folder and path.suffix.lower() not in SOUND:
                 others.append(path)
-            passed.extend([reason] if reason else [])
+            elif reason := _folder_reason(entry, path) if is_folder else _file_reason(path):
+                passed.append(reason)
+            else:
+                (waiting if is_folder else files).append(path)
     return Search(tuple(sorted(files)), Rest(tuple(sorted(passed)), tuple(sorted(others))))
 
 
@@ -139,20 +135,20 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _folder_reason(entry: "os.DirEntry[str]", path: Path) -> PassedOver | None:
     if entry.is_symlink():
-        target = printable(_target(path))
-        return PassedOver(
-            path, "folder_link", f"is a link to the folder {target}, which is not followed", "Name that folder itself"
-        )
+        problem = f"is a link to the folder {printable(_target(path))}, which is not followed"
+        return PassedOver(path, "folder_link", problem, "Name that folder itself")
     if entry.name.startswith("."):
-        return PassedOver(path, "hidden_folder", "is a hidden folder, which is not searched", "Name it without the dot")
+        problem = "is a hidden folder, which is not searched"
+        return PassedOver(path, "hidden_folder", problem, "Rename it without the dot")
     return None
 
 
 def _file_reason(path: Path) -> PassedOver | None:
     if path.name.startswith("."):
-        return PassedOver(path, "hidden_file", "is a hidden file", "Name it without the dot")
+        return PassedOver(path, "hidden_file", "is a hidden file", "Rename it without the dot")
     if path.suffix.lower() not in SUFFIXES:
-        return PassedOver(path, "type_not_accepted", f"is {_type(path)}, which is not read", convert(path.suffix))
+        problem = f"is of type {_type(path)}, which is not read"
+        return PassedOver(path, "type_not_accepted", problem, convert(path.suffix))
     return None
 
 
