@@ -13,61 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
-from core.audio.formats import flac, mpeg, ogg, wav
+from core.audio.formats import aiff, flac, mpeg, ogg, wav
 from core.audio.formats.opened import Layout, Opened
 from core.config import AudioConfig
-from core.errors import AudioError
+from core.errors import AudioError, printable
 
 _REFUSED = {  # leading bytes of well-known types that are not accepted
     b"RF64": "an RF64 file",
     b"RIFX": "a big-endian WAV file",
     b"riff": "a W64 file",
-    b"FORM": "an AIFF file",
+    b"FORM": "an IFF file of another kind than AIFF",
     b".snd": "an AU file",
     b"caff": "a CAF file",
     b"\x1a\x45\xdf\xa3": "a WebM or Matroska file",
     b"\xff\xf1": "an AAC file",
     b"\xff\xf9": "an AAC file",
-    b"MThd": "a MIDI file",
 }
-UNREAD_SUFFIXES: Final = frozenset(
-    f".{name}"
-    for name in (
-        "3gp",
-        "aac",
-        "ac3",
-        "aif",
-        "aifc",
-        "aiff",
-        "amr",
-        "ape",
-        "asf",
-        "au",
-        "caf",
-        "dff",
-        "dsf",
-        "dts",
-        "m4a",
-        "m4b",
-        "mka",
-        "mkv",
-        "mov",
-        "mp2",
-        "mp4",
-        "mpc",
-        "opus",
-        "ra",
-        "rf64",
-        "snd",
-        "spx",
-        "tta",
-        "w64",
-        "weba",
-        "webm",
-        "wma",
-        "wv",
-    )
-)  # fmt: skip - of files that hold sound, lower case; those of `FORMATS` are read all the same
+_UNREAD = """
+    3gp aac ac3 amr ape asf au caf dff dsf dts m4a m4b mka mkv mov mp2 mp4 mpc ra rf64 snd spx tta w64 weba webm wma wv
+"""
+UNREAD_SUFFIXES: Final = frozenset(f".{name}" for name in _UNREAD.split())  # of sound that `FORMATS` does not hold
 _MOST_PADDING = 2**20  # zeros between a tag and the sound
 
 
@@ -82,6 +47,7 @@ class Format:
     is_start: Callable[[bytes], bool]  # whether twelve bytes begin such a file
     layout: Callable[[Opened, AudioConfig], Layout]  # finds where the sound lies, without decoding
     shows_end: bool  # whether that shows a missing end; else only decoding does
+    is_played: bool = True  # by browsers
 
 
 def look(raw: BinaryIO, path: Path, size: int, config: AudioConfig) -> tuple[str, Layout]:
@@ -101,14 +67,14 @@ def look(raw: BinaryIO, path: Path, size: int, config: AudioConfig) -> tuple[str
 
 
 def check_encoding(path: Path, container: str, encoding: str) -> None:
-    """Refuse encodings inside an accepted container that are not themselves accepted, such as ADPCM or Opus."""
+    """Refuse encodings inside an accepted container that are not themselves accepted, such as ADPCM."""
     if encoding not in FORMATS[container].encodings:
         raise AudioError(path, "type_not_accepted", f"holds {encoding} audio, which is not read", RESAVE)
 
 
 def convert(suffix: str) -> str:
     """Return how a file of a type that is not read becomes one that is, as a remedy."""
-    return f"Convert it, for instance: ffmpeg -i NAME{suffix} NAME.flac"
+    return f"Convert it, for instance: ffmpeg -i NAME{printable(suffix, 10)} NAME.flac"
 
 
 def is_misnamed(name: str, container: str) -> bool:
@@ -164,7 +130,9 @@ def _unknown_type(path: Path, head: bytes) -> AudioError:
     if head[4:8] == b"ftyp":
         name = "an MP4 or M4A file"
     if name:
-        return AudioError(path, "type_not_accepted", f"is {name}, which is not read", RESAVE)
+        return AudioError(path, "type_not_accepted", f"is {name}, which is not read", convert(path.suffix))
+    if head.startswith(b"MThd"):
+        return AudioError(path, "type_not_accepted", "is a MIDI file, which holds notes and no sound", RESAVE)
     return AudioError(path, "unrecognised_type", "is not a sound file, whatever its name says", RESAVE)
 
 
@@ -195,9 +163,9 @@ FORMATS: Final = {
         shows_end=False,
     ),
     "OGG": Format(
-        suffixes=(".ogg", ".oga"),
+        suffixes=(".ogg", ".oga", ".opus"),
         mime="audio/ogg",
-        encodings=("VORBIS",),
+        encodings=("VORBIS", "OPUS"),
         is_lossy=True,
         is_start=lambda head: head[:4] == b"OggS",
         layout=ogg.layout,
@@ -211,6 +179,16 @@ FORMATS: Final = {
         is_start=lambda head: mpeg.frame_header(head) is not None,
         layout=mpeg.layout,
         shows_end=True,
+    ),
+    "AIFF": Format(
+        suffixes=(".aiff", ".aif", ".aifc"),
+        mime="audio/aiff",
+        encodings=("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"),
+        is_lossy=False,
+        is_start=lambda head: head[:4] == b"FORM" and head[8:] in aiff.KINDS,
+        layout=aiff.layout,
+        shows_end=True,
+        is_played=False,
     ),
 }
 SUFFIXES: Final = tuple(suffix for kind in FORMATS.values() for suffix in kind.suffixes)

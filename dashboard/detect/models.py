@@ -139,10 +139,12 @@ def _calls(judge: "Judge", verdict: Verdict) -> dict[str, tuple[Call | None, ...
 
 
 def _played(given: Given, verdict: Verdict, samples: Array, rate: int) -> Sound:
-    """Return the sound's own bytes, or, where they are too many to send at once, what the models heard as MP3."""
-    if len(given.content) <= sound.MAX_BYTES:
+    """Return the sound's own bytes, or, where they are too many or no browser plays them, what was heard as MP3."""
+    plays = FORMATS[verdict.format].is_played
+    if plays and len(given.content) <= sound.MAX_BYTES:
         return Sound(given.content, FORMATS[verdict.format].mime, "", verdict.seconds)
-    note = "A large file: this is what the models heard of it, mono at 16 kHz, as MP3."
+    kind = "A large file" if plays else f"Browsers do not play {verdict.format} files"
+    note = f"{kind}: this is what the models heard of it, mono at 16 kHz, as MP3."
     return Sound(encoding.mp3(samples, rate, PLAYED_KBPS), FORMATS["MP3"].mime, "", verdict.seconds, note)
 
 

@@ -54,7 +54,7 @@ class Audible(NamedTuple):
 
 
 def original(run: Run, path: str) -> Sound:
-    """Return the sound of a clip's file: its very bytes, unless it is long; then the clip's part of it.
+    """Return the sound of a clip's file: its very bytes, unless it is long or unplayable; then the clip's part.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ def original(run: Run, path: str) -> Sound:
     ArtifactError : the run has no such clip, or its file has been moved or changed since.
     """
     config, file, header = _open(run, path)
-    if header.seconds <= MAX_SECONDS and file.stat().st_size <= MAX_BYTES:
+    plays = FORMATS[header.format].is_played
+    if plays and header.seconds <= MAX_SECONDS and file.stat().st_size <= MAX_BYTES:
         return Sound(file.read_bytes(), FORMATS[header.format].mime, PurePath(path).name, header.seconds)
     part = min(config.audio.seconds, header.seconds)
     note = f"The first {part:g} s of a file of {_length(header)}, as 16-bit WAV: all that the models heard."

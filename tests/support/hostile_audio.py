@@ -89,13 +89,20 @@ def flac_with(total: int | None = None, rate: int | None = None) -> bytes:
     return bytes(data)
 
 
-def ogg_with_length(granule: int) -> bytes:
+def aiff_with(chunk: str, values: bytes, offset: int) -> bytes:
+    """Return an AIFF with other bytes in a chunk, counted from its name."""
+    data = encoded("AIFF")
+    place = data.index(chunk.encode()) + offset
+    return data[:place] + values + data[place + len(values) :]
+
+
+def ogg_with_length(granule: int, encoding: str = "VORBIS") -> bytes:
     """Return an OGG whose last page declares another length, with its checksum made right again."""
-    data = bytearray(encoded("OGG", "VORBIS"))
+    data = bytearray(encoded("OGG", encoding, rate=48_000 if encoding == "OPUS" else RATE))
     page = data.rindex(b"OggS")
     data[page + 6 : page + 14] = struct.pack("<q", granule)
     data[page + 22 : page + 26] = bytes(4)
-    data[page + 22 : page + 26] = struct.pack("<I", _ogg_checksum(data[page:]))
+    data[page + 22 : page + 26] = struct.pack("<I", ogg_checksum(data[page:]))
     return bytes(data)
 
 
@@ -136,7 +143,8 @@ def damaged(data: bytes, at: float = 0.5, length: int = 400) -> bytes:
     return data[:start] + b"\xa5" * length + data[start + length :]
 
 
-def _ogg_checksum(page: bytes | bytearray) -> int:
+def ogg_checksum(page: bytes | bytearray) -> int:
+    """Return the checksum of an Ogg page whose own is zero."""
     checksum = 0
     for byte in page:
         checksum ^= byte << 24
@@ -170,6 +178,10 @@ def _mp3() -> bytes:
 
 def _ogg() -> bytes:
     return encoded("OGG", "VORBIS")
+
+
+def _opus() -> bytes:
+    return encoded("OGG", "OPUS", rate=48_000)
 
 
 def _long_ogg() -> bytes:
@@ -232,8 +244,21 @@ _FILES: list[tuple[str, str, str, Callable[[], bytes]]] = [
     ("rf64 of 2^64 - 1 bytes", "type_not_accepted", "a.wav", lambda: with_rf64_sizes(encoded("RF64"))),
     ("wav fmt size 4 GB", "undecodable", "a.wav", lambda: wav(_pcm(), fmt_size=2**32 - 1)),
     ("w64", "type_not_accepted", "a.wav", lambda: encoded("W64")),
-    ("aiff", "type_not_accepted", "a.aiff", lambda: encoded("AIFF")),
-    ("aiff with a rate that is no number", "type_not_accepted", "a.wav", lambda: damaged(encoded("AIFF"), 0.0002, 10)),
+    ("aiff", "reads", "a.aiff", lambda: encoded("AIFF")),
+    ("aiff-c of floats", "reads", "a.aifc", lambda: encoded("AIFF", "FLOAT")),
+    ("aiff with a rate that is no number", "sample_rate", "a.aif", lambda: damaged(encoded("AIFF"), 0.0002, 10)),
+    ("aiff of 12 bits", "type_not_accepted", "a.aif", lambda: aiff_with("COMM", b"\0\1\0\0\xff\xff\0\x0c", 8)),
+    ("aiff of 1025 channels", "channels", "a.aif", lambda: aiff_with("COMM", b"\4\1", 8)),
+    ("aiff that declares 2^32 - 1 samples", "reads", "a.aif", lambda: aiff_with("COMM", b"\0\1\xff\xff\xff\xff", 8)),
+    ("aiff data size 0 before samples", "reads", "a.aif", lambda: aiff_with("SSND", bytes(4), 4)),
+    ("aiff data size 4 GB", "reads", "a.aif", lambda: aiff_with("SSND", b"\xff" * 4, 4)),
+    ("aiff whose samples begin behind its end", "no_frames", "a.aif", lambda: aiff_with("SSND", b"\x7f" * 4, 8)),
+    ("half an aiff", "warns:truncated", "a.aif", lambda: _half(encoded("AIFF"))),
+    ("aiff header cut at 30 bytes", "undecodable", "a.aif", lambda: encoded("AIFF")[:30]),
+    ("aiff without samples", "undecodable", "a.aif", lambda: encoded("AIFF")[:38]),
+    ("aiff of a million chunks", "undecodable", "a.aif", lambda: encoded("AIFF")[:12] + b"junk\0\0\0\0" * 1_000_000),
+    ("aiff in adpcm", "type_not_accepted", "a.aif", lambda: encoded("AIFF", "IMA_ADPCM")),
+    ("an iff of pictures", "type_not_accepted", "a.aif", lambda: b"FORM\0\0\1\0ILBM" + bytes(200)),
     ("au", "type_not_accepted", "a.au", lambda: encoded("AU")),
     ("big-endian wav", "type_not_accepted", "a.wav", lambda: b"RIFX" + wav(_pcm())[4:]),
     ("a million junk chunks", "undecodable", "a.wav", lambda: wav(_pcm(), before_data=b"junk\0\0\0\0" * 1_000_000)),
@@ -277,7 +302,15 @@ _FILES: list[tuple[str, str, str, Callable[[], bytes]]] = [
     ("a long ogg damaged after its clip", "warns:truncated", "a.ogg", lambda: damaged(_long_ogg(), 0.81, 1)),
     ("ogg cut between pages", "warns:truncated", "a.ogg", lambda: _ogg()[: _ogg().rindex(b"OggS")]),
     ("ogg headers only", "undecodable", "a.ogg", lambda: _ogg()[:3000]),
-    ("opus", "type_not_accepted", "a.ogg", lambda: encoded("OGG", "OPUS", rate=48_000)),
+    ("opus", "reads", "a.opus", _opus),
+    ("opus named ogg", "reads", "a.ogg", _opus),
+    ("opus of 2^40 samples", "declared_too_long", "a.opus", lambda: ogg_with_length(2**40, "OPUS")),
+    ("opus of -5 samples", "undecodable", "a.opus", lambda: ogg_with_length(-5, "OPUS")),
+    ("half an opus", "warns:truncated", "a.opus", lambda: _half(encoded("OGG", "OPUS", 12.0, 48_000))),
+    ("opus damaged inside", "warns:truncated", "a.opus", lambda: damaged(_opus(), 0.6)),
+    ("opus cut between pages", "warns:truncated", "a.opus", lambda: _opus()[: _opus().rindex(b"OggS")]),
+    ("opus headers only", "undecodable", "a.opus", lambda: _opus()[:120]),
+    ("a midi file", "type_not_accepted", "a.mid", lambda: b"MThd" + bytes(200)),
     ("mp3 of 2^32 - 1 frames", "declared_too_long", "a.mp3", lambda: mp3_with_frames(2**32 - 1)),
     ("mp3 of five million frames", "declared_too_long", "a.mp3", lambda: mp3_with_frames(5_000_000)),
     ("mp3 of twice its frames", "warns:truncated", "a.mp3", lambda: mp3_with_frames(2 * round(SECONDS * RATE / 576))),

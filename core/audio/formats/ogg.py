@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import BinaryIO, NamedTuple
 
 from core.audio.formats.opened import Layout, Opened
+from core.audio.formats.opus import CLOCK, RATE_FIELD, OpusHead, opus_head
 from core.config import AudioConfig
 
 _BEGIN, _END = 0x02, 0x04  # flags of a stream's first and last page
@@ -23,6 +24,7 @@ class Link(NamedTuple):
     stretch: range  # bytes of the file
     frames: int  # by its last page
     kind: bytes  # codec, channels and sample rate, as its first page has them
+    head: bytes = b""  # what a decoder is shown instead of its first page, where that would mislead it
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class _Page(NamedTuple):
     stop: int
     flags: int
     granule: int  # frames up to here; -1 where no packet ends
+    header: bytes  # with its table of lengths
     body: bytes
 
 
@@ -46,9 +49,13 @@ def layout(file: Opened, config: AudioConfig) -> Layout:
     walk = walk_pages(file.raw, file.start)
     alike = [*takewhile(lambda link: link.kind == walk.links[0].kind, walk.links)]
     warnings = (*(["truncated"] if walk.truncated else []), *(["partial"] if len(alike) < len(walk.links) else []))
-    if len(walk.links) < 2 and not file.start:
+    if len(walk.links) < 2 and not file.start and not any(link.head for link in alike):
         return Layout(warnings=warnings)
-    return Layout(tuple((link.stretch,) for link in alike), sum(link.frames for link in alike), warnings)
+    return Layout(tuple(map(_shown, alike)), sum(link.frames for link in alike), warnings)
+
+
+def _shown(link: Link) -> tuple[bytes | range, ...]:
+    return link.head, range(link.stretch.start + len(link.head), link.stretch.stop)
 
 
 def walk_pages(raw: BinaryIO, offset: int) -> PageWalk:
@@ -58,17 +65,33 @@ def walk_pages(raw: BinaryIO, offset: int) -> PageWalk:
     """
     raw.seek(offset)
     links: list[Link] = []
+    opus: OpusHead | None = None  # of the last link
     place, flags = offset, 0
     while page := _next_page(raw, place):
         if page.body is _DAMAGED:
             return PageWalk(tuple(links), truncated=True)
         if page.flags & _BEGIN and not (links and flags & _BEGIN):  # several that begin together are one link
-            links.append(Link(range(page.start, page.start), 0, page.body[:16]))
+            opus = opus_head(page.body)
+            links.append(_begun(page, opus))
         if links:
-            frames = page.granule if page.granule > 0 else links[-1].frames
+            frames = opus.frames(page.granule) if opus else page.granule
+            frames = frames if page.granule > 0 else links[-1].frames
             links[-1] = links[-1]._replace(stretch=range(links[-1].stretch.start, page.stop), frames=frames)
         place, flags = page.stop, page.flags
     return PageWalk(tuple(links), truncated=not flags & _END)
+
+
+def _begun(page: "_Page", opus: OpusHead | None) -> Link:
+    """Return the link that a page begins; an Opus stream that names no rate is shown as one of 48 kHz."""
+    nothing = range(page.start, page.start)
+    if not opus:
+        return Link(nothing, 0, page.body[:16])
+    kind = b"Opus" + bytes([opus.channels]) + struct.pack("<I", opus.rate)
+    if opus.names_rate:
+        return Link(nothing, 0, kind)
+    body = page.body[: RATE_FIELD.start] + struct.pack("<I", CLOCK) + page.body[RATE_FIELD.stop :]
+    before, behind = page.header[:22], page.header[26:]
+    return Link(nothing, 0, kind, before + _checksum(before + bytes(4) + behind + body) + behind + body)
 
 
 _DAMAGED = b"damaged"
@@ -84,7 +107,7 @@ def _next_page(raw: BinaryIO, place: int) -> _Page | None:
     body = raw.read(sum(table))
     whole = len(body) == sum(table) and _checksum(header[:22] + bytes(4) + header[26:] + table + body) == header[22:26]
     stop = place + len(header) + len(table) + len(body)
-    return _Page(place, stop, flags, granule, body if whole else _DAMAGED)
+    return _Page(place, stop, flags, granule, header + table, body if whole else _DAMAGED)
 
 
 def _checksum(page: bytes) -> bytes:

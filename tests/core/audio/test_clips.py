@@ -34,6 +34,8 @@ FORMATS = {
     "wav-32": ("WAV", "PCM_32"),
     "wav-float": ("WAV", "FLOAT"),
     "wavex-16": ("WAVEX", "PCM_16"),
+    "aiff-16": ("AIFF", "PCM_16"),
+    "aiff-float": ("AIFF", "FLOAT"),
     "flac-16": ("FLAC", "PCM_16"),
     "flac-24": ("FLAC", "PCM_24"),
     "ogg": ("OGG", "VORBIS"),

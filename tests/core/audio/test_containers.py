@@ -15,15 +15,15 @@ from core.audio.containers import ENCODINGS, FORMATS, SUFFIXES, is_misnamed
 from core.config import AudioConfig
 from tests.support.hostile_audio import encoded, layer_two, sound
 
-# A reader who wants AIFF read adds this entry to the table; the program runs with it, and nothing else is changed.
-AIFF = """
+# A reader who wants AU read adds this entry to the table; the program runs with it, and nothing else is changed.
+AU = """
 FORMATS: Final = {
-    "AIFF": Format(
-        suffixes=(".aiff",),
-        mime="audio/aiff",
+    "AU": Format(
+        suffixes=(".au",),
+        mime="audio/basic",
         encodings=("PCM_16",),
         is_lossy=False,
-        is_start=lambda head: head[:4] == b"FORM",
+        is_start=lambda head: head[:4] == b".snd",
         layout=lambda file, config: Layout(),
         shows_end=False,
     ),
@@ -56,7 +56,7 @@ np.save(out, clip.waveform)
 print(json.dumps({
     "format": clip.header.format,
     "warnings": clip.warnings,
-    "offered": "aiff" in TYPES,
+    "offered": "au" in TYPES,
     "container": measure(read_recording(song, config), config)["container"],
     "training": [clip.name for clip in clips_in(folder, folder, search(folder), 0, SplitConfig())],
     "judged": [path.name for path in find([str(folder)]).files],
@@ -69,23 +69,23 @@ print(json.dumps({
 def test_another_format_is_one_entry_in_one_table(tmp_path: Path) -> None:
     songs = tmp_path / "songs"
     songs.mkdir()
-    sf.write(songs / "song.aiff", sound(6.0, 16_000), 16_000, format="AIFF", subtype="PCM_16")
+    sf.write(songs / "song.au", sound(6.0, 16_000), 16_000, format="AU", subtype="PCM_16")
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, songs / "song.aiff", tmp_path / "heard.npy", AIFF.strip()],
+        [sys.executable, "-c", PROGRAM, songs / "song.au", tmp_path / "heard.npy", AU.strip()],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert not run.returncode, run.stderr
     assert json.loads(run.stdout) == {
-        "format": "AIFF",
+        "format": "AU",
         "warnings": [],
         "offered": True,
         "container": 0.0,
-        "training": ["song.aiff"],
-        "judged": ["song.aiff"],
-        "cut": ["song.aiff"],
-        "sentence": "Save it again as AIFF, WAV, FLAC, OGG or MP3",
+        "training": ["song.au"],
+        "judged": ["song.au"],
+        "cut": ["song.au"],
+        "sentence": "Save it again as AU, WAV, FLAC, OGG, MP3 or AIFF",
     }
-    stored, _ = sf.read(songs / "song.aiff", dtype="float32")
+    stored, _ = sf.read(songs / "song.au", dtype="float32")
     np.testing.assert_array_equal(np.load(tmp_path / "heard.npy"), stored[: 5 * 16_000])
 
 

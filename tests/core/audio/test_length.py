@@ -17,7 +17,7 @@ from core.audio.formats import flac, mpeg
 from core.audio.source import Header, Waveform, open_audio
 from core.config import AudioConfig
 from core.errors import AudioError
-from tests.support.hostile_audio import encode, flac_with, layer_two, sound, wav
+from tests.support.hostile_audio import encode, flac_with, layer_two, ogg_checksum, sound, wav
 
 CONFIG = AudioConfig()
 SECONDS, RATE = 20.0, 44_100
@@ -72,8 +72,28 @@ def open_flac(data: bytes) -> bytes:
     return data[: flac.STREAMINFO.start] + flac.with_samples(info, 0) + data[flac.STREAMINFO.stop :]
 
 
+def open_aiff(data: bytes, length: int) -> bytes:
+    """Return an AIFF as an encoder leaves it that writes to a pipe: its samples are counted and measured wrongly."""
+    frames, place = data.index(b"COMM") + 10, data.index(b"SSND") + 4
+    opened = data[:frames] + struct.pack(">I", length // 2) + data[frames + 4 : place]
+    return opened + struct.pack(">I", length) + data[place + 4 :]
+
+
 def ogg(samples: np.ndarray, rate: int = RATE) -> bytes:
     return encode(samples, "OGG", "VORBIS", rate)
+
+
+def opus(samples: np.ndarray, rate: int = 48_000) -> bytes:
+    return encode(samples, "OGG", "OPUS", rate)
+
+
+def of_no_rate(data: bytes) -> bytes:
+    """Return an Opus file whose head does not say what was encoded, as several encoders leave it."""
+    head = bytearray(data[: data.index(b"OggS", 4)])
+    head[40:44] = bytes(4)
+    head[22:26] = bytes(4)
+    head[22:26] = ogg_checksum(head).to_bytes(4, "little")
+    return bytes(head) + data[len(head) :]
 
 
 def id3v1() -> bytes:
@@ -117,6 +137,19 @@ WHOLE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "flac behind a tag": ("a.flac", lambda: PICTURE + encode(varied(), "FLAC", "PCM_16", RATE)),
     "flac behind two tags": ("a.flac", lambda: PICTURE + PICTURE + encode(varied(), "FLAC", "PCM_16", RATE)),
     "a chain of ogg": ("a.ogg", lambda: ogg(varied(8.0)) + ogg(varied(12.0))),
+    "opus": ("a.opus", lambda: opus(varied(rate=48_000))),
+    "opus of 16 kHz": ("a.opus", lambda: opus(varied(rate=16_000), 16_000)),
+    "opus that names no rate": ("a.opus", lambda: of_no_rate(opus(varied(rate=48_000)))),
+    "opus behind a tag": ("a.opus", lambda: PICTURE + opus(varied(rate=48_000))),
+    "a chain of opus": ("a.opus", lambda: opus(varied(8.0, 48_000)) + opus(varied(12.0, 48_000))),
+    "a chain of opus of one rate and of none": (
+        "a.opus",
+        lambda: opus(varied(8.0, 48_000)) + of_no_rate(opus(varied(12.0, 48_000))),
+    ),
+    "aiff": ("a.aiff", lambda: encode(varied(), "AIFF", "PCM_16", RATE)),
+    "aiff from a pipe": ("a.aiff", lambda: open_aiff(encode(varied(), "AIFF", "PCM_16", RATE), 0)),
+    "aiff from a pipe (sox)": ("a.aiff", lambda: open_aiff(encode(varied(), "AIFF", "PCM_16", RATE), 0x7F00_0008)),
+    "aiff behind a tag": ("a.aiff", lambda: PICTURE + encode(varied(), "AIFF", "PCM_16", RATE)),
     "a chain of three ogg": ("a.ogg", lambda: ogg(varied(4.0)) + ogg(varied(4.0)) + ogg(varied(12.0))),
 }
 
@@ -180,6 +213,15 @@ def test_a_flac_from_a_pipe_is_the_same_sound_to_the_last_bit(tmp_path: Path) ->
     whole.write_bytes(encode(varied(), "FLAC", "PCM_16", RATE))
     piped.write_bytes(open_flac(whole.read_bytes()))
     assert np.array_equal(heard(whole)[1], heard(piped)[1])
+
+
+def test_opus_that_names_no_rate_is_not_heard_as_over_a_telephone(tmp_path: Path) -> None:
+    named, unnamed = tmp_path / "named.opus", tmp_path / "unnamed.opus"
+    named.write_bytes(opus(varied(rate=48_000)))
+    unnamed.write_bytes(of_no_rate(named.read_bytes()))
+    header, waveform, _ = heard(unnamed)
+    assert header.sample_rate == 48_000
+    assert np.array_equal(waveform, heard(named)[1])
 
 
 def test_half_of_an_mp3_without_a_head_is_all_there_is_of_it(tmp_path: Path) -> None:
