@@ -119,6 +119,8 @@ def print_plan(run: Run, config: Config, place: Place) -> None:
     sources = max(Counter(label for label, _ in labelled).values())
     print("Songs and sources as read from names, folders or the table; a song is never split:\n")
     print(tabulate(source_table(listing.candidates), headers="keys", disable_numparse=True))
+    if sentence := listing.rest.sentence():
+        print(f"\n{sentence}")
     print("\nNot as it should be? --group-pattern says what a song is; a manifest says both.\n", flush=True)
     print(f"{clips} audio files. Measuring a few steps on this machine ...", file=sys.stderr)
     expected = estimate(config, clips, sources)

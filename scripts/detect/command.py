@@ -6,8 +6,9 @@ python -m scripts.detect "downloads/*.flac" --json -           quote globs, or t
 python -m scripts.detect archive --resume scan.jsonl --jobs 4   a killed scan goes on where it was
 python -m scripts.detect archive --engine ray --address HOST:6379   on a Ray cluster (requirements-ray.txt)
 
-WAV, FLAC, OGG, Opus, MP3 and AIFF, of one second up to one hour. A file or folder that cannot be read becomes a line with
-the reason; hidden folders are not searched and links to folders not followed, which is said at the end. The exit status is 0 when every file was answered, 1 when some were not, 2 when there was nothing to do, 130 after Ctrl-C.
+WAV, FLAC, OGG, Opus, MP3 and AIFF, of one second up to one hour. A file or folder that cannot be read becomes a line
+with the reason; hidden folders are not searched and links to folders not followed, which is said at the end. The exit
+status is 0 when every file was answered, 1 when some were not, 2 when there was nothing to do, 130 after Ctrl-C.
 """
 
 import argparse

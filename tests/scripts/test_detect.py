@@ -115,6 +115,36 @@ def test_every_file_is_a_row_and_a_bad_one_a_row_with_its_reason(
     assert "run finished answers, a run of your own" in capsys.readouterr().err
 
 
+def test_what_a_folder_holds_and_no_one_reads_is_a_row_but_what_is_hidden_is_only_told(
+    finished: Run, clips: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (clips / ".Trash-1000").mkdir()
+    shutil.copy(clips / "0.wav", clips / ".Trash-1000" / "deleted.wav")
+    (clips / "round").symlink_to(clips)
+    assert run_detect(clips) == detect.ANSWERED
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 5
+    told = "Passed over: 1 link to a folder, 1 hidden file, 1 hidden folder, 1 of other kinds (1 TXT)\n"
+    assert said.err.endswith(told)
+    assert f"passed over {clips / 'round'}: is a link to the folder {clips}, which is not followed" in said.err
+
+    (clips / "new.M4A").touch()
+    table, answers = tmp_path / "answers.csv", tmp_path / "answers.json"
+    assert run_detect(clips, "--csv", table, "--json", answers) == detect.FAILED
+    assert "1 M4A file" in capsys.readouterr().err
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["verdict"], row["reason"]) for row in rows if row["verdict"] == "not answered"] == [
+        ("not answered", "type_not_accepted: is of type M4A, which is not read")
+    ]
+    (error,) = [answer["error"] for answer in json.loads(answers.read_text()) if "error" in answer]
+    assert error["remedy"] == "Convert it, for instance: ffmpeg -i NAME.M4A NAME.flac"
+    (tmp_path / "only").mkdir()
+    (clips / "new.M4A").rename(tmp_path / "only" / "new.m4a")
+    assert run_detect(tmp_path / "only") == detect.FAILED
+    assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()][1:] == [detect.NOT_ANSWERED]
+
+
 def test_the_json_is_the_same_every_time_and_in_a_file(
     finished: Run, clips: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
