@@ -51,7 +51,8 @@ def layout(file: Opened, config: AudioConfig) -> Layout:
     warnings = (*(["truncated"] if walk.truncated else []), *(["partial"] if len(alike) < len(walk.links) else []))
     if len(walk.links) < 2 and not file.start and not any(link.head for link in alike):
         return Layout(warnings=warnings)
-    return Layout(tuple(map(_shown, alike)), sum(link.frames for link in alike), warnings)
+    frames = sum(link.frames for link in alike) if len(alike) > 1 else None
+    return Layout(tuple(map(_shown, alike)), frames, warnings)
 
 
 def _shown(link: Link) -> tuple[bytes | range, ...]:

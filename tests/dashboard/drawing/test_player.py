@@ -140,6 +140,18 @@ def test_of_a_long_file_the_part_the_models_heard_is_played(
     np.testing.assert_allclose(decoded(heard), music(9.0)[: RATE * 5], atol=2e-4)
 
 
+def test_a_file_that_no_browser_plays_is_played_as_wav(run: Run, tmp_path: Path) -> None:
+    row = make_clip(tmp_path / "data", "human/song.wav", 0)
+    row[CLIP_COLUMNS.index("format")] = "AIFF"
+    storage.write_csv(run.clips_table, CLIP_COLUMNS, [row])
+    file = tmp_path / "data/human/song.wav"
+    samples, rate = sf.read(file)
+    sf.write(file, samples, rate, "PCM_16", format="AIFF")
+    heard = sound.original(run, "human/song.wav")
+    assert (heard.mime, heard.data[:4], heard.seconds) == ("audio/wav", b"RIFF", SECONDS)
+    np.testing.assert_allclose(decoded(heard)[:, 0], samples, atol=2e-4)
+
+
 # The reconstruction made audible
 
 
