@@ -25,7 +25,7 @@ import streamlit as st
 
 from core.config import Config
 from dashboard.drawing import pictures
-from dashboard.drawing.player import Scale, Track, log_mel_axes, player
+from dashboard.drawing.player import ColourBar, Track, log_mel_axes, player
 from dashboard.reading import sound
 
 seconds = np.arange(80_000) / 16_000
@@ -37,7 +37,7 @@ def track(name, hertz, **more):
     return Track(
         name=name, sound=tone, picture=pictures.spectrogram_png(mel), outline=sound.waveform_outline(tone.data),
         alt="A slope", axes=log_mel_axes(Config(), 157), caption=name,
-        scale=Scale(picture=pictures.colour_bar_png(), low="−80", high="0 dB"), **more,
+        scale=ColourBar(picture=pictures.colour_bar_png(), low="−80", high="0 dB"), **more,
     )
 
 
