@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for line in inside.rest.lines():
         print(line, file=sys.stderr)
     if sentence := inside.rest.sentence():
-        print(sentence)
+        print(f"{sentence}; their names are in skipped.csv, too" if inside.rest.passed else sentence)
     if not written + kept:
         sys.exit(f"{options.source}: no song gave a clip. See the reasons in {options.out / 'skipped.csv'}.")
 

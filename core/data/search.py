@@ -47,10 +47,9 @@ class Rest:
         """Return what may hold sound that somebody misses."""
         return [row for row in self.passed if row.code not in ON_PURPOSE]
 
-    def lines(self, *, on_purpose: bool = False) -> list[str]:
-        """Return a line for each that was passed over, with its reason; `on_purpose`: without the failures."""
-        rows = [row for row in self.passed if row.code in ON_PURPOSE or not on_purpose]
-        return [f"passed over {printable(str(row.path))}: {row.problem}. {row.remedy}" for row in rows]
+    def lines(self) -> list[str]:
+        """Return a line for each that was passed over, with its reason and what to do about it."""
+        return [f"passed over {printable(str(row.path))}: {row.problem}. {row.remedy}" for row in self.passed]
 
     def sentence(self) -> str:
         """Return what was passed over in one sentence, without a full stop; empty where nothing was."""

@@ -127,8 +127,8 @@ def _failure(row: PassedOver) -> dict[str, Any]:
 
 
 def _tell(rest: Rest) -> None:
-    """Say at the end what was passed over; what could not be answered has its row instead of a line."""
-    for line in (*rest.lines(on_purpose=True), rest.sentence()):
+    """Say at the end what was passed over, each with what to do about it, and all in one sentence."""
+    for line in (*rest.lines(), rest.sentence()):
         if line:
             print(line, file=sys.stderr)
 
