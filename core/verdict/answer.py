@@ -7,6 +7,7 @@ from typing import Any, Literal
 Call = Literal["human", "ai", "uncertain", "out_of_scope"]
 
 FORMAT = 2  # of `Verdict.to_dict`
+SCALE = "calibrated"  # what a song's probability and limits are on; thresholds of clips are on the models' own scale
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class Verdict:
     warnings: tuple[str, ...]  # keys of `core.audio.source.WARNINGS`
     call: Call
     probability: float  # of AI, calibrated, of the detector that decides; says nothing about a file out of scope
+    limit_human: float | None  # below this probability it is called human; None: nothing is
+    limit_ai: float | None  # from this probability on it is called AI; None: nothing is
+    scale: str  # of the probability and of both limits
     detector: str  # the one that decides
     by_detector: Mapping[str, DetectorAnswer]
     windows: tuple[Window, ...]

@@ -23,7 +23,7 @@ from core.errors import AudioError, DetectorError
 from core.features.front_end import Pictures, pictures
 from core.machine import worker_threads
 from core.metrics.songs import voting
-from core.verdict.answer import DetectorAnswer, Verdict, Window
+from core.verdict.answer import SCALE, DetectorAnswer, Verdict, Window
 from core.verdict.detector import Detector
 from core.verdict.rule import Rule, judged_scope, limits, read_rule, read_scope, rule_sentence
 from core.verdict.run import run_facts
@@ -224,7 +224,7 @@ class Judge:
         }
         windows = self._windows(song, answers)
         header, audio = song.source.header, self.config.audio
-        silent = len(answers) - len(audible)
+        silent, band = len(answers) - len(audible), rule.models[rule.detector].band
         return Verdict(
             file=str(path),
             sha256=digest,
@@ -236,6 +236,9 @@ class Judge:
             warnings=song.warnings(),
             call=by_detector[rule.detector].call,
             probability=by_detector[rule.detector].probability,
+            limit_human=band.low if band.low > 0 else None,
+            limit_ai=band.high if band.high <= 1 else None,
+            scale=SCALE,
             detector=rule.detector,
             by_detector=by_detector,
             windows=windows,

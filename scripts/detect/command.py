@@ -6,6 +6,9 @@ python -m scripts.detect "downloads/*.flac" --json -           quote globs, or t
 python -m scripts.detect archive --resume scan.jsonl --jobs 4   a killed scan goes on where it was
 python -m scripts.detect archive --engine ray --address HOST:6379   on a Ray cluster (requirements-ray.txt)
 
+P(AI) and the limits beside it are calibrated (after the temperature), for a whole song; they do not compare with the
+thresholds of single clips in a run's results, which are on the models' own scale.
+
 WAV, FLAC, OGG, Opus, MP3 and AIFF, of one second up to one hour. A file or folder that cannot be read becomes a line
 with the reason; hidden folders are not searched and links to folders not followed, which is said at the end. The exit
 status is 0 when every file was answered, 1 when some were not, 2 when there was nothing to do, 130 after Ctrl-C.
@@ -43,7 +46,7 @@ WORDS = {"human": "● human", "ai": "◆ AI", "uncertain": "? uncertain", "out_
 NOT_ANSWERED = "! not answered"
 COLUMNS = (
     "file", "verdict", "probability_ai", "seconds", "heard_seconds", "windows", "windows_counted", *DETECTORS,
-    "warnings", "reason", "run",
+    "warnings", "reason", "run", "limit_human", "limit_ai", "scale",
 )  # fmt: skip
 
 
@@ -242,27 +245,34 @@ def _row_printer(wanted: bool) -> Callable[[Path, dict[str, Any]], None]:
     """Return what prints a line of the table, its headings before the first."""
     if not wanted:
         return lambda path, answer: None
-    _print_line("verdict", "P(AI)", "seconds", "file")
+    _print_line("verdict", "P(AI)", "human<", "AI≥", "seconds", "file")
     return lambda path, answer: _print_line(*row(path, answer))
 
 
-def row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Return a file's line of the table: verdict, probability of AI, seconds, and name or reason."""
+def row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
+    """Return a file's line of the table: verdict, probability of AI, its two limits, seconds, name or reason."""
     name = printable(str(path))
     if "error" in answer:
-        return NOT_ANSWERED, "", "", f"{name}: {printable(answer['error']['problem'])}"
+        return NOT_ANSWERED, "", "", "", "", f"{name}: {printable(answer['error']['problem'])}"
     probability = "" if answer["call"] == "out_of_scope" else f"{answer['probability']:.2f}"
     left_out = _left_out(len(answer["windows"]) - answer["counted"], len(answer["windows"]))
     said = "; ".join(filter(None, (answer["scope"]["reason"] or left_out, *answer["warnings"])))
-    return WORDS[answer["call"]], probability, f"{answer['seconds']:.1f}", f"{name}: {said}" if said else name
+    below, above = (f"{limit:.3g}" if limit is not None else "–" for limit in _limits(answer))
+    line = f"{name}: {said}" if said else name
+    return WORDS[answer["call"]], probability, below, above, f"{answer['seconds']:.1f}", line
+
+
+def _limits(answer: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Return below which probability a song is called human and from which on AI; a log from before has neither."""
+    return answer.get("limit_human"), answer.get("limit_ai")
 
 
 def _left_out(count: int, windows: int) -> str:
     return f"{count} of {windows} windows left out" if count else ""
 
 
-def _print_line(verdict: str, probability: str, seconds: str, name: str) -> None:
-    line = f"{verdict:<14}  {probability:>5}  {seconds:>7}  {name}"
+def _print_line(verdict: str, probability: str, below: str, above: str, seconds: str, name: str) -> None:
+    line = f"{verdict:<14}  {probability:>5}  {below:>6}  {above:>5}  {seconds:>7}  {name}"
     if sys.stderr.isatty():
         tqdm.write(line, file=sys.stdout)  # above the bar
     else:
@@ -287,7 +297,7 @@ def csv_row(answer: dict[str, Any]) -> list[object]:
     file = storage.harmless(printable(answer["file"]))
     if error := answer.get("error"):
         reason = storage.harmless(printable(f"{error['code']}: {error['problem']}"))
-        return [file, "not answered", *[""] * (len(COLUMNS) - 4), reason, ""]
+        return [file, "not answered", *[""] * (len(COLUMNS) - 7), reason, *[""] * 4]
     return [
         file,
         answer["call"],
@@ -300,6 +310,8 @@ def csv_row(answer: dict[str, Any]) -> list[object]:
         "; ".join(answer["warnings"]),
         answer["scope"]["reason"],
         f"{answer['run']['name']} {answer['run']['fingerprint']}",
+        *("" if limit is None else f"{limit:.6f}" for limit in _limits(answer)),
+        answer.get("scale", ""),
     ]
 
 

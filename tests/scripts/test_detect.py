@@ -20,6 +20,7 @@ from core import errors
 from core.artifacts import DETECTORS, ROOT, Run
 from core.data.places import Place
 from core.errors import DataError
+from core.verdict.rule import read_rule
 from core.verdict.run import run_facts
 from scripts.detect import command as detect
 from scripts.detect import engine
@@ -93,10 +94,31 @@ def test_a_slip_of_the_key_makes_no_folders(
 def test_a_line_says_what_is_wrong_with_a_sound_that_was_answered(finished: Run, clips: Path) -> None:
     answer = {"call": "ai", "probability": 0.99, "seconds": 2.4, "windows": [1], "counted": 1}
     cut = detect.row(clips, {**answer, "scope": {"reason": ""}, "warnings": ["truncated"]})
-    assert cut[3].endswith(": truncated")
+    assert cut[-1].endswith(": truncated")
 
 
 # What comes out
+
+
+def test_a_probability_stands_beside_the_limits_that_it_was_judged_by_on_one_scale(
+    finished: Run, clips: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run_detect(clips, "--csv", tmp_path / "out.csv", "--json", tmp_path / "out.json")
+    band = read_rule(finished, finished.read_results())
+    band = band.models[band.detector].band
+    answers = json.loads((tmp_path / "out.json").read_text())
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, answer, line in zip(rows, answers, capsys.readouterr().out.splitlines()[1:], strict=True):
+        assert row["scale"] == answer["scale"] == "calibrated"
+        assert answer["limit_human"] == (band.low if band.low > 0 else None)
+        assert answer["limit_ai"] == (band.high if band.high <= 1 else None)
+        assert row["limit_ai"] == (f"{band.high:.6f}" if band.high <= 1 else "")
+        if answer["call"] == "ai":
+            assert answer["probability"] >= answer["limit_ai"]
+            assert f"{answer['limit_ai']:.3g}" in line
+        if answer["call"] == "human":
+            assert answer["probability"] < answer["limit_human"]
 
 
 def test_every_file_is_a_row_and_a_bad_one_a_row_with_its_reason(
@@ -178,7 +200,7 @@ def test_a_file_out_of_scope_shows_no_probability() -> None:
     scope = {"reason": "it is as random as noise"}
     facts = {"probability": 0.97, "seconds": 5.0, "windows": [{}, {}, {}], "warnings": [], "scope": scope}
     row = detect.row(Path("a.wav"), {**facts, "call": "out_of_scope", "counted": 0})
-    assert row == ("– out of scope", "", "5.0", "a.wav: it is as random as noise")
+    assert row == ("– out of scope", "", "–", "–", "5.0", "a.wav: it is as random as noise")
 
 
 def test_a_row_says_how_many_windows_were_left_out() -> None:
