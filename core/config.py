@@ -180,6 +180,10 @@ class EvaluationConfig:
     calibration_bins: int = bounded(10, 2, 100)
     confidence: float = bounded(0.95, 0.5, 0.999)
     bootstraps: int = bounded(1000, 10, 100_000)
+    # Songs of a class below which a figure is given without an interval: drawing songs again cannot tell of songs that
+    # are not there. Three songs give ten different draws and one song none but itself; with ten, Wilson's interval of
+    # a share without an error reaches from 72 % to 100 %, which is about the least that is worth printing.
+    least_songs: int = bounded(10, 1, 1_000)
     tsne_perplexity: float = bounded(30.0, 2.0, 200.0)
     tsne_clips: int = bounded(1000, 10, 20_000)
 

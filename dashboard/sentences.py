@@ -9,6 +9,7 @@ from datetime import datetime
 
 from core import palette
 from core.errors import printable
+from core.metrics.intervals import TOO_FEW
 from core.metrics.registry import METRICS
 from dashboard.drawing import theme
 from dashboard.drawing.theme import JOINER, NBSP
@@ -59,25 +60,38 @@ def percent(share: float) -> str:
 
 def decimals(estimate: Measurement, places: int = 3) -> str:
     """Return an estimate with its interval, which does not break: `0.943 [0.901, 0.970]`."""
-    value, low, high = (f"{end:.{places}f}" for end in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low},{NBSP}{high}]"
+    return bracketed(estimate, f".{places}f")
 
 
 def percents(share: Measurement) -> str:
     """Return an estimate with its interval, which does not break: `90% [81, 97]`."""
+    if not share.supported:
+        return f"{percent(share.value)} ({TOO_FEW})"
     return f"{percent(share.value)} [{share.low * 100:.0f},{NBSP}{share.high * 100:.0f}]"
 
 
+def signed(difference: Measurement, places: int = 3) -> str:
+    """Return a difference with its interval, which does not break: `+0.074 [+0.013, +0.157]`."""
+    return bracketed(difference, f"+.{places}f")
+
+
+def bracketed(estimate: Measurement, form: str) -> str:
+    """Return an estimate with its interval, which does not break, or with the reason why it has none."""
+    if not estimate.supported:
+        return f"{estimate.value:{form}} ({TOO_FEW})"
+    return f"{estimate.value:{form}} [{estimate.low:{form}},{NBSP}{estimate.high:{form}}]"
+
+
 def span(share: Measurement) -> str:
-    """Return a share's interval in words: `3% to 19%`."""
-    return f"{percent(share.low)} to {percent(share.high)}"
+    """Return a share's interval in words: `interval 3% to 19%`."""
+    return f"interval {percent(share.low)} to {percent(share.high)}" if share.supported else TOO_FEW
 
 
 def auc_interval(area: Measurement, results: Results) -> str:
     """Return an AUC's interval in words."""
     if area.high > area.low:
         return f"{results.confidence:.0%} interval {area.low:.3f} to {area.high:.3f}"
-    return "no pair in the wrong order: too few songs for an interval"
+    return f"no pair in the wrong order: {TOO_FEW}" if area.supported else TOO_FEW
 
 
 def when(made: str) -> str:
@@ -120,6 +134,8 @@ def verdict_from(results: Results) -> str:
 
 
 def _per_hundred(rate: Measurement) -> str:
+    if not rate.supported:
+        return f"about **{rate.value * 100:.0f}** ({TOO_FEW})"
     low, value, high = (f"{share * 100:.0f}" for share in (rate.low, rate.value, rate.high))
     return f"about **{value}** ({low} to {high})"
 

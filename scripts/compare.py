@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from core.artifacts import DETECTORS, PREDICTION_COLUMNS, Run, open_run
 from core.errors import DataError, DetectorError, printable
+from core.metrics.intervals import TOO_FEW
 from core.storage import read_csv
 
 HEADERS = (
@@ -86,10 +87,11 @@ def asked(results: dict[str, Any]) -> str:
 def row(model: str, run: str, results: dict[str, Any]) -> list[str | None]:
     """Return one model of one run: clean, degraded, and on sources never heard."""
     detector = results["models"][model]
-    low, high = detector["test"]["intervals"]["roc_auc"]
+    ends = detector["test"]["intervals"]["roc_auc"]
+    interval = f"{ends[0]:.3f}-{ends[1]:.3f}" if ends else TOO_FEW
     cells: list[str | None] = [
         detector["name"], run,
-        f"{detector['val']['roc_auc']:.3f}", f"{detector['test']['roc_auc']:.3f}", f"{low:.3f}-{high:.3f}",
+        f"{detector['val']['roc_auc']:.3f}", f"{detector['test']['roc_auc']:.3f}", interval,
     ]  # fmt: skip
     degraded, unheard = results["robustness"], results["leave_out"]
     if degraded:

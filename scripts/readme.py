@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from core.artifacts import ADDITIONS, LABELS, ROOT
+from core.errors import printable
+from core.evaluation.summary import bracketed, complement
+from core.metrics.intervals import with_interval
 
 README = ROOT / "README.md"
 REFERENCE = ROOT / "artifacts" / "reference" / "results.json"
@@ -91,12 +94,11 @@ def _row(results: Results, name: str) -> str:
     """Return a detector's row."""
     model = results["models"][name]
     test = model["test"]
-    low, high = test["intervals"]["recall_human"]
     cells = [
         model["name"] + (" (+)" if name in ADDITIONS else ""),
-        _with_interval(test, "roc_auc", ".3f"),
-        _with_interval(test, "recall_ai", ".0%"),
-        f"{1 - test['recall_human']:.0%} [{1 - high:.0%}, {1 - low:.0%}]",
+        with_interval(test["roc_auc"], test["intervals"]["roc_auc"], ".3f"),
+        bracketed(test["recall_ai"], test["intervals"]["recall_ai"]),
+        bracketed(1 - test["recall_human"], complement(test["intervals"]["recall_human"])),
         _degraded(results["robustness"], name),
         *_unheard(results["leave_out"], name),
     ]
@@ -120,10 +122,9 @@ def _unheard(leave_out: Results | None, name: str) -> tuple[str, str]:
     overall = leave_out["models"][name]
     area, accused = "not measured", "not measured"
     if overall["ai"]:
-        area = f"mean {overall['mean_auc']:.2f}, worst {overall['min_auc']:.2f} ({overall['min_source']})"
+        area = f"mean {overall['mean_auc']:.2f}, worst {overall['min_auc']:.2f} ({printable(overall['min_source'])})"
     if human := overall["human"]:
-        low, high = human["interval"]
-        accused = f"{human['error']:.0%} [{low:.0%}, {high:.0%}] of {human['n']} clips"
+        accused = f"{bracketed(human['error'], human['interval'])} of {human['n']} clips"
     return area, accused
 
 
@@ -136,13 +137,10 @@ def _threshold_rule(rule: Results) -> str:
         "fixed": f"a probability of {rule['fixed']:g}",
     }
     return (
-        f"Each model calls AI what reaches its own threshold: {reasons[rule['rule']]}. (+): beyond the prescribed four."
+        f"Each model calls AI what reaches its own threshold: {reasons[rule['rule']]}. Thresholds are on the "
+        "models' own scale and for single clips; `scripts.detect` judges whole songs, by calibrated "
+        "probabilities and the limits beside them. (+): beyond the prescribed four."
     )
-
-
-def _with_interval(scores: Results, figure: str, form: str) -> str:
-    low, high = scores["intervals"][figure]
-    return f"{scores[figure]:{form}} [{low:{form}}, {high:{form}}]"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from core.artifacts import DETECTORS, LABELS, SPLITS, Clip
 from core.errors import printable
-from core.evaluation.summary import bracketed
+from core.evaluation.summary import area, bracketed
 from core.verdict.rule import limits
 from scripts.readme import both_lists, results_table
 
@@ -116,9 +116,9 @@ def _held_out(results: Results) -> Iterator[str]:
     rows = []
     for source in leave_out["sources"]:
         scores = source["models"][name]
-        share, (low, high) = bracketed(scores["recall"], scores["recall_interval"]), scores["auc_interval"]
+        share = bracketed(scores["recall"], scores["recall_interval"])
         rows.append((source["label"], source["source"], str(source["n"]), str(source["songs"]), share,
-                     f"{scores['auc']:.2f} [{low:.2f}, {high:.2f}]"))  # fmt: skip
+                     area(scores["auc"], scores["auc_interval"])))  # fmt: skip
     yield from _markdown_table(("Class", "Source", "Clips", "Songs", "Called rightly", "AUC"), rows)
 
 

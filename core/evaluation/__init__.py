@@ -1,6 +1,6 @@
 """A run's predictions in; results.json out.
 
-evidence     `Evidence`: what every question is asked of; `evaluate_model`, `compare`
+evidence     `Evidence`: what every question is asked of; `evaluate_model`, `song_intervals`, `compare`
 detectors    `detector_results`, `comparisons`: one detector at a time, and each two; `comparison_table`
 data         `data_results`, `source_results`: what the models were trained and tested on
 autoencoder  `reconstruction_results`, `variant_results`

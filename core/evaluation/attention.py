@@ -8,6 +8,8 @@ import numpy as np
 
 from core.artifacts import FUSIONS, LABELS
 from core.evaluation.evidence import Evidence, compare, evaluate_model
+from core.evaluation.summary import signed
+from core.metrics.claims import SIGNIFICANT, claims, compared
 from core.metrics.operating_points import predict
 from core.metrics.scores import class_difference, song_mean
 from core.storage import Array
@@ -58,6 +60,8 @@ def _class_means(evidence: Evidence, weights: Array) -> dict[str, Any]:
         rows = (evidence.splits == "test") & (evidence.labels == label)
         mean = song_mean(weights[rows], evidence.groups[rows], settings.bootstraps, settings.confidence, 0)
         means[name] = mean._asdict()
+        if mean.songs < settings.least_songs:
+            means[name] |= {"low": None, "high": None}
     return means
 
 
@@ -80,7 +84,7 @@ def attention_sentences(analysis: Mapping[str, Any], n: int) -> list[str]:
         for label, word in zip(LABELS, ("human", "AI"), strict=True)
     ]
     difference = analysis["difference"]
-    verb = "differ" if difference["p_value"] < 0.05 else "do not differ detectably"
+    verb = "differ" if difference["p_value"] <= SIGNIFICANT else "do not differ detectably"
     said.append(
         f"The weights {verb} between the classes (Mann-Whitney on {difference['songs_human']} human and "
         f"{difference['songs_ai']} AI songs, p = {difference['p_value']:.2g}; "
@@ -88,10 +92,10 @@ def attention_sentences(analysis: Mapping[str, Any], n: int) -> list[str]:
     )
     said.append(f"{len(analysis['undecided'])} of {n} test clips are undecided between the two branches.")
     area = analysis["against_concatenation"]["roc_auc"]
-    better = "better than" if area["low"] > 0 else "worse than" if area["high"] < 0 else "not distinguishable from"
+    (claim,) = claims([compared(area)])
     said.append(
-        f"Attention fusion is {better} plain concatenation: AUC {area['value']:+.3f} "
-        f"[{area['low']:+.3f}, {area['high']:+.3f}], p = {area['p_value']:.2g}."
+        f"Attention fusion {('cannot be told from', 'is better than', 'is worse than')[claim]} plain concatenation: "
+        f"AUC {signed(area, 3)}, p = {area['p_value']:.2g}."
     )
     said += [
         f"Without the {branch}, the hybrid's AUC is {analysis['without'][branch]['roc_auc']:.3f} "

@@ -10,9 +10,10 @@ import numpy as np
 
 from core.artifacts import DETECTORS, LABELS
 from core.evaluation import shortcuts
-from core.evaluation.evidence import FEW_DRAWS, Evidence, compare
-from core.metrics.intervals import Interval
-from core.metrics.scores import paired_difference, score, song_bootstrap
+from core.evaluation.evidence import FEW_DRAWS, Evidence, compare, song_intervals, supported_difference
+from core.evaluation.summary import complement
+from core.metrics.operating_points import predict
+from core.metrics.scores import paired_difference, paired_p_value, score
 from core.storage import Array
 
 # Shortcuts
@@ -35,9 +36,7 @@ def _shortcut(evidence: Evidence, values: Array, names: Sequence[str], *, equali
     audited = shortcuts.audit(values, names, evidence.labels, evidence.groups.tolist(), evidence.splits.tolist())
     settings, test = evidence.settings, evidence.test
     labels, groups = test(evidence.labels), test(evidence.groups)
-    interval = song_bootstrap(
-        labels, test(audited.probability), groups, 0.5, settings.bootstraps, settings.confidence, seed=0
-    )["roc_auc"]
+    interval = song_intervals(labels, test(audited.probability), groups, settings)["roc_auc"]
     songs = len(np.unique(groups))
     return {
         "n": len(labels),
@@ -76,24 +75,25 @@ def robustness_results(evidence: Evidence) -> dict[str, Any] | None:
         "kinds": answers["kinds"].tolist(),
         "draws": min(FEW_DRAWS, evidence.settings.bootstraps),
         "models": {
-            name: _degraded(evidence, answers[f"probability_{name}"], evidence.thresholds[name], labels, groups)
+            name: _degraded(evidence, answers[f"probability_{name}"], evidence.thresholds[name], rows)
             for name in DETECTORS
         },
     }
 
 
-def _degraded(
-    evidence: Evidence, answers: Array, threshold: float, labels: Array, groups: Array
-) -> list[dict[str, Any]]:
+def _degraded(evidence: Evidence, answers: Array, threshold: float, rows: Array) -> list[dict[str, Any]]:
     """Return one detector's figures per transform; the first of the answers (transforms, clips) is of clean clips."""
     settings, clean = evidence.settings, answers[0]
-    how = min(FEW_DRAWS, settings.bootstraps), settings.confidence, 0
+    labels, groups = evidence.labels[rows], evidence.groups[rows]
+    draws = min(FEW_DRAWS, settings.bootstraps)
     lines = []
     for answer in answers:
         scores = score(labels, answer, threshold).values
-        intervals = song_bootstrap(labels, answer, groups, threshold, *how)
-        paired = paired_difference(labels, answer, clean, groups, (threshold, threshold), *how)
-        change = paired.roc_auc
+        intervals = song_intervals(labels, answer, groups, settings, threshold, draws)
+        paired = paired_difference(
+            labels, answer, clean, groups, (threshold, threshold), settings.bootstraps, settings.confidence, seed=0
+        )
+        change = supported_difference(paired.roc_auc, labels, groups, settings)
         lines.append(
             {
                 "auc": scores["roc_auc"],
@@ -102,16 +102,21 @@ def _degraded(
                 "false_positive_interval": complement(intervals["recall_human"]),
                 "false_negative_rate": 1 - scores["recall_ai"],
                 "false_negative_interval": complement(intervals["recall_ai"]),
-                "auc_change": change.value,
-                "auc_change_interval": (change.low, change.high),
+                "auc_change": change["value"],
+                "auc_change_interval": None if change["low"] is None else (change["low"], change["high"]),
+                "auc_change_p": change["p_value"],
+                "false_positive_p": _error_p(evidence, 0, answer, clean, threshold, rows),
+                "false_negative_p": _error_p(evidence, 1, answer, clean, threshold, rows),
             }
         )
     return lines
 
 
-def complement(interval: Sequence[float]) -> Interval:
-    """Return the interval of what a share leaves to one."""
-    return 1 - interval[1], 1 - interval[0]
+def _error_p(evidence: Evidence, label: int, answer: Array, clean: Array, threshold: float, rows: Array) -> float:
+    """Return how often chance alone would move the errors on a class's clips as far as a change did."""
+    of_class = evidence.labels[rows] == label
+    called, before = (predict(probability[of_class], threshold).astype(int) for probability in (answer, clean))
+    return paired_p_value(called - before, evidence.groups[rows][of_class], evidence.settings.bootstraps, seed=0)
 
 
 # Other seeds

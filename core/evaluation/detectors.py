@@ -9,11 +9,14 @@ from itertools import combinations
 from typing import Any
 
 from core.artifacts import ADDITIONS, DETECTORS, LABELS, SPLITS
-from core.evaluation.evidence import Evidence, compare, evaluate_model
+from core.config import EvaluationConfig
+from core.evaluation.evidence import Evidence, compare, evaluate_model, song_intervals
 from core.metrics import calibration
+from core.metrics.intervals import enough_songs
 from core.metrics.registry import METRICS
-from core.metrics.scores import score, song_bootstrap
+from core.metrics.scores import score
 from core.metrics.songs import song_scores
+from core.storage import Array
 
 PRESCRIBED_COLUMNS = {
     "Accuracy": "accuracy",
@@ -24,6 +27,7 @@ PRESCRIBED_COLUMNS = {
     "F1_Macro": "f1_macro",
     "ROC_AUC": "roc_auc",
 }
+NO_ENDS = {"low_ci": None, "high_ci": None}  # of a bin, where the songs are too few for an interval
 SONG_FIELDS = ("accuracy", "recall_human", "recall_ai", "roc_auc")
 
 
@@ -44,9 +48,7 @@ def song_results(evidence: Evidence, name: str) -> dict[str, Any]:
     songs = song_scores(test(evidence.probabilities[name]), test(evidence.labels), test(evidence.groups))
     threshold = evidence.thresholds[name]
     scores = score(songs.labels, songs.probabilities, threshold)
-    intervals = song_bootstrap(
-        songs.labels, songs.probabilities, songs.groups, threshold, settings.bootstraps, settings.confidence, seed=0
-    )
+    intervals = song_intervals(songs.labels, songs.probabilities, songs.groups, settings, threshold)
     return {
         "n": scores.n,
         **{field: scores.values[field] for field in SONG_FIELDS},
@@ -62,13 +64,13 @@ def calibration_results(evidence: Evidence, name: str) -> dict[str, Any]:
     temperature = calibration.fit_temperature(*known)
     scaled = calibration.apply_temperature(raw, temperature)
     band = calibration.uncertain_band(*known, settings.max_error)
-    result = calibration.band_result(labels, raw, groups, band, settings.bootstraps, settings.confidence, seed=0)
     bins = {
-        when: [part._asdict() for part in calibration.reliability(
-            labels, values, settings.calibration_bins, settings.confidence
-        )]
+        when: [
+            part._asdict() if enough_songs(labels, groups, settings.least_songs) else part._asdict() | NO_ENDS
+            for part in calibration.reliability(labels, values, settings.calibration_bins, settings.confidence)
+        ]
         for when, values in (("before", raw), ("after", scaled))
-    }  # fmt: skip
+    }
     return {
         "n": len(labels),
         "temperature": temperature,
@@ -76,8 +78,20 @@ def calibration_results(evidence: Evidence, name: str) -> dict[str, Any]:
         "ece_after": calibration.expected_calibration_error(labels, scaled, settings.calibration_bins),
         "bins": bins,
         "band": band._asdict(),
-        "band_result": result._asdict(),
+        "band_result": band_results(labels, raw, groups, band, settings),
     }
+
+
+def band_results(
+    labels: Array, probabilities: Array, groups: Array, band: calibration.Band, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """Return what an uncertain band does on test, as results.json has it; of too few songs without intervals."""
+    result = calibration.band_result(
+        labels, probabilities, groups, band, settings.bootstraps, settings.confidence, seed=0
+    )._asdict()
+    if enough_songs(labels, groups, settings.least_songs):
+        return result
+    return result | {"coverage_interval": None, "error_interval": None}
 
 
 def threshold_rule(evidence: Evidence) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import numpy as np
 from core import storage
 from core.artifacts import ADDITIONS, DETECTORS, FUSIONS, Run
 from core.config import Config, EvaluationConfig
+from core.metrics.intervals import Interval, enough_songs, share_interval
 from core.metrics.ranking import roc_auc
-from core.metrics.scores import paired_difference, score, song_bootstrap
+from core.metrics.registry import supported
+from core.metrics.scores import Difference, paired_difference, score, song_bootstrap, song_mean
 from core.metrics.thresholds import choose_threshold
 from core.storage import Array
 
@@ -92,8 +94,44 @@ def evaluate_model(
     """
     cut = settings.threshold if threshold is None else threshold
     scores = score(labels, probabilities, cut).written()
-    intervals = song_bootstrap(labels, probabilities, groups, cut, settings.bootstraps, settings.confidence, seed=0)
+    intervals = song_intervals(labels, probabilities, groups, settings, cut)
     return {**scores, "songs": len(np.unique(groups)), "intervals": intervals}
+
+
+def song_intervals(
+    labels: Array,
+    probabilities: Array,
+    groups: Array,
+    settings: EvaluationConfig,
+    threshold: float = 0.5,
+    draws: int | None = None,
+) -> dict[str, Interval | None]:
+    """Return every figure's interval over songs, None where it rests on a class of too few songs.
+
+    Parameters
+    ----------
+    draws : of songs; without it, as many as the settings say.
+    """
+    drawn = song_bootstrap(
+        labels, probabilities, groups, threshold, draws or settings.bootstraps, settings.confidence, seed=0
+    )
+    return supported(drawn, labels, groups, settings.least_songs)
+
+
+def share_over_songs(hits: Array, groups: Array, settings: EvaluationConfig) -> tuple[float, Interval | None]:
+    """Return the share of hits among clips, with an interval over songs that has width; None of too few songs."""
+    mean = song_mean(hits, groups, settings.bootstraps, settings.confidence, seed=0)
+    if mean.songs < settings.least_songs:
+        return mean.mean, None
+    return mean.mean, share_interval(hits, (mean.low, mean.high), groups, settings.confidence)
+
+
+def supported_difference(
+    difference: Difference, labels: Array, groups: Array, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """Return a difference of two models as results.json has it, its ends None where a class has too few songs."""
+    written = asdict(difference)
+    return written if enough_songs(labels, groups, settings.least_songs) else written | {"low": None, "high": None}
 
 
 def compare(evidence: Evidence, first: Array, second: Array) -> dict[str, Any]:
@@ -104,4 +142,7 @@ def compare(evidence: Evidence, first: Array, second: Array) -> dict[str, Any]:
         test(evidence.labels), test(first), test(second), test(evidence.groups),
         cuts, settings.bootstraps, settings.confidence, seed=0,
     )  # fmt: skip
-    return asdict(difference)
+    return asdict(difference) | {
+        name: supported_difference(getattr(difference, name), test(evidence.labels), test(evidence.groups), settings)
+        for name in ("accuracy", "roc_auc")
+    }

@@ -30,7 +30,7 @@ from core.audio.containers import ENCODINGS, FORMATS
 from core.audio.source import Header, Waveform
 from core.config import AudioConfig
 from core.data.splits import check_split
-from core.metrics.intervals import Interval
+from core.metrics.intervals import TOO_FEW, Interval
 
 Floats = NDArray[np.float64]
 
@@ -282,17 +282,22 @@ def audit(
     )
 
 
-def advice(audited: ShortcutAudit, interval: Interval, clips: int, songs: int, *, equalised: bool = False) -> list[str]:
+def advice(
+    audited: ShortcutAudit, interval: Interval | None, clips: int, songs: int, *, equalised: bool = False
+) -> list[str]:
     """Say in plain sentences what an audit means for the models beside it.
 
     Parameters
     ----------
-    interval : of the test AUC, over songs.
+    interval : of the test AUC, over songs; None where there are too few of them.
     clips, songs : in the test split.
     equalised : whether the models heard every clip through one common chain (`audio.equalise`).
     """
-    low, high = interval
-    reached = f"test AUC {audited.test_auc:.2f} ({low:.2f} to {high:.2f}; {clips} clips, {songs} songs)"
+    ends = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else TOO_FEW
+    reached = f"test AUC {audited.test_auc:.2f} ({ends}; {clips} clips, {songs} songs)"
+    if not interval:
+        return [f"Whether the classes can be told apart without the music cannot be said: {reached}."]
+    low, _ = interval
     if low <= 0.5:
         return [f"No shortcut of this kind was found: without the music the classes cannot be told apart, {reached}."]
     sentences = [f"Without hearing any music, a small classifier tells the classes apart: {reached}."]

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from core import storage
 from core.artifacts import DETECTORS
+from core.evaluation.detectors import band_results
 from core.evaluation.evidence import Evidence, choose
 from core.evaluation.unheard import strict_songs
-from core.metrics.calibration import apply_temperature, band_result, fit_temperature, uncertain_band
+from core.metrics.calibration import apply_temperature, fit_temperature, uncertain_band
 from core.metrics.songs import SongScores, song_scores, voting
 from core.storage import Array
 from core.verdict.scope import Scope, fit_scope, grain_of, measure
@@ -76,14 +77,14 @@ def _song_rule(evidence: Evidence, name: str, votes: Votes) -> dict[str, Any]:
     if unheard:  # whoever brings a song of their own brings a source that is new to the models
         band = band._replace(high=max(band.high, _calibrated(unheard["threshold"], temperature)))
     test = _songs(evidence, "test", name, temperature, votes)
-    result = band_result(*_three(test), band, settings.bootstraps, settings.confidence, seed=0)
+    result = band_results(*_three(test), band, settings)
     return {
         "temperature": temperature,
         "threshold": choose(known.labels, known.probabilities, settings),
         "low": band.low,
         "high": band.high,
         "val_songs": len(known.labels),
-        "test": result._asdict(),
+        "test": result,
         "unheard": unheard,
     }
 

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.errors import printable
+from core.metrics.claims import Compared, claims, compared
+from core.metrics.intervals import with_interval
 
 Results = Mapping[str, Any]
 
 STEADY = 0.02  # AUC that a detector may lose through a change and still be called steady
+_BESIDE = ("cannot be told from that", "is higher", "is lower")  # by what may be claimed: 0, 1, -1
 MISSED = 0.5  # share of a new source's AI clips below which it is named
 
 
@@ -50,10 +53,10 @@ def best(results: Results) -> Mapping[str, Any]:
 def _headline(results: Results) -> Iterator[str]:
     model, val = best(results), results["threshold_rule"]["val_clips"]
     test, intervals = model["test"], model["test"]["intervals"]
-    accused = bracketed(1 - test["recall_human"], _complement(intervals["recall_human"]))
+    accused = bracketed(1 - test["recall_human"], complement(intervals["recall_human"]))
     chosen = "fixed beforehand" if results["threshold_rule"]["rule"] == "fixed" else "chosen on validation too"
     yield (
-        f"On {_of(test)} that no model was trained on, the {model['name']}, best of {len(results['models'])} on "
+        f"On {_of(test)} that no model was trained on, the {model['name']}, chosen of {len(results['models'])} on "
         f"{val['human'] + val['ai']} validation clips, has AUC {area(test['roc_auc'], intervals['roc_auc'])}. At its "
         f"threshold, {chosen}, it catches {bracketed(test['recall_ai'], intervals['recall_ai'])} of the AI clips and "
         f"calls {accused} of the human ones AI."
@@ -81,7 +84,7 @@ def _band(results: Results) -> Iterator[str]:
 
 
 def _better(results: Results) -> Iterator[str]:
-    names = [results["models"][name]["name"] for name, low, _ in _rivals(results) if low > 0]
+    names = [results["models"][name]["name"] for name, claim in _rivals(results) if claim > 0]
     if names:
         yield f"On these {best(results)['test']['n']} clips its AUC is higher than that of {joined(names)}."
 
@@ -89,13 +92,14 @@ def _better(results: Results) -> Iterator[str]:
 def _above_shortcuts(results: Results) -> Iterator[str]:
     if (shortcuts := results["shortcuts"]) is None:
         return
+    ahead = _above_music_free(results)
     for kind, what in (("files", "the files as stored"), ("heard", "what the models are given")):
         audit = shortcuts[kind]
         gain = audit["detectors_against"][results["best"]]
-        if gain["low"] > 0:
+        if ahead[kind] > 0:
             yield (
                 f"It does better than a classifier that hears no music: on {_of(audit)}, facts about {what} give AUC "
-                f"{area(audit['test_auc'], audit['test_auc_interval'])}, {_signed(gain)} in its favour."
+                f"{area(audit['test_auc'], audit['test_auc_interval'])}, {signed(gain)} in its favour."
             )
 
 
@@ -103,7 +107,7 @@ def _steady(results: Results) -> Iterator[str]:
     if (robustness := results["robustness"]) is None:
         return
     changed = robustness["models"][results["best"]][1:]
-    kept = [name for name, line in _transforms(results) if line["auc_change_interval"][0] >= -STEADY]
+    kept = [name for name, line in _transforms(results) if (line["auc_change_interval"] or (-1,))[0] >= -STEADY]
     if kept:
         yield (
             f"On {_of(robustness)}, {len(kept)} of {len(changed)} changes cost it at most {STEADY:g} of AUC, by the "
@@ -119,7 +123,7 @@ def _new_sources(results: Results) -> Iterator[str]:
         yield (
             f"On {_of(overall['ai'])} from {_sources(overall['ai']['sources'], 'AI')} held out in turn, which its "
             f"models never heard, it has a mean AUC of {overall['mean_auc']:.2f} and catches "
-            f"{bracketed(1 - overall['ai']['error'], _complement(overall['ai']['interval']))}. There, autoencoder, "
+            f"{bracketed(1 - overall['ai']['error'], complement(overall['ai']['interval']))}. There, autoencoder, "
             f"transformer and CNN were trained for {leave_out['schedule_share']:.0%} of their usual time."
         )
 
@@ -133,8 +137,8 @@ def _strict(results: Results) -> Iterator[str]:
         f"With a stricter threshold, {strict['threshold']:.3g} instead of {best(results)['threshold']:.3g}, chosen on "
         f"human sources held out in turn, it calls {bracketed(human['error'], human['interval'])} of their "
         f"{human['n']} clips AI, each source judged by what the others ask for. It then catches "
-        f"{bracketed(1 - ai['error'], _complement(ai['interval']))} of the {ai['n']} clips from AI sources never heard "
-        f"and {bracketed(1 - test['missed'], _complement(test['missed_interval']))} of the AI test clips."
+        f"{bracketed(1 - ai['error'], complement(ai['interval']))} of the {ai['n']} clips from AI sources never heard "
+        f"and {bracketed(1 - test['missed'], complement(test['missed_interval']))} of the AI test clips."
     )
 
 
@@ -154,10 +158,10 @@ def _seeds(results: Results) -> Iterator[str]:
 
 def _equal(results: Results) -> Iterator[str]:
     name, n = best(results)["name"], best(results)["test"]["n"]
-    rivals = [(results["models"][key]["name"], low, high) for key, low, high in _rivals(results)]
-    if equal := [rival for rival, low, high in rivals if low <= 0 <= high]:
+    rivals = [(results["models"][key]["name"], claim) for key, claim in _rivals(results)]
+    if equal := [rival for rival, claim in rivals if claim == 0]:
         yield f"That the {name} is the best: on {n} test clips its AUC cannot be told from that of {joined(equal)}."
-    if better := [rival for rival, _, high in rivals if high < 0]:
+    if better := [rival for rival, claim in rivals if claim < 0]:
         yield f"That the {name} is the best: on {n} test clips the AUC of {joined(better)} is higher."
 
 
@@ -165,12 +169,12 @@ def _shortcuts(results: Results) -> Iterator[str]:
     if (shortcuts := results["shortcuts"]) is None:
         return
     for kind, what in (("files", "about the files as stored"), ("heard", "about the sound that the models are given")):
-        audit = shortcuts[kind]
-        if audit["test_auc_interval"][0] > 0.5:
+        audit, beside = shortcuts[kind], _BESIDE[_above_music_free(results)[kind]]
+        if audit["test_auc_interval"] is None or audit["test_auc_interval"][0] > 0.5:
             yield (
                 f"That it hears nothing but music: facts {what}, none of them musical, give AUC "
-                f"{area(audit['test_auc'], audit['test_auc_interval'])} on the same {_of(audit)}; it has "
-                f"{best(results)['test']['roc_auc']:.2f}."
+                f"{area(audit['test_auc'], audit['test_auc_interval'])} on the same {_of(audit)}; its own, "
+                f"{best(results)['test']['roc_auc']:.2f}, {beside}."
             )
 
 
@@ -181,7 +185,7 @@ def _breaks(results: Results) -> Iterator[str]:
     if not changed:
         return
     name, line = min(changed, key=lambda change: change[1]["auc"])
-    if line["auc_change_interval"][1] < 0:
+    if _moved(changed, "auc_change", "auc_change_p", line) < 0:
         yield (
             f"That it holds on degraded files: after {name} its AUC on {_of(robustness)} is "
             f"{area(line['auc'], line['auc_interval'])} instead of {clean['auc']:.2f}."
@@ -192,7 +196,7 @@ def _breaks(results: Results) -> Iterator[str]:
     ):
         name, line = max(changed, key=lambda change: change[1][f"false_{kind}_rate"])
         share = bracketed(line[f"false_{kind}_rate"], line[f"false_{kind}_interval"])
-        if line[f"false_{kind}_interval"][0] <= clean[f"false_{kind}_rate"]:
+        if _moved(changed, f"false_{kind}_rate", f"false_{kind}_p", line, clean[f"false_{kind}_rate"]) <= 0:
             continue
         yield (
             f"That its threshold holds on degraded files: after {name} {share} {what} "
@@ -214,7 +218,7 @@ def _worst_source(results: Results) -> Iterator[str]:
     worst = leave_out["models"][results["best"]]["min_source"]
     for source in leave_out["sources"]:
         judged = source["models"][results["best"]]
-        if (source["label"], source["source"]) == ("ai", worst) and judged["auc_interval"][1] < 1:
+        if (source["label"], source["source"]) == ("ai", worst) and (judged["auc_interval"] or (0, 0))[1] < 1:
             yield (
                 f"That it recognises every new generator: on {_of(source)} of {printable(worst)}, never heard before, "
                 f"its AUC is {area(judged['auc'], judged['auc_interval'])}, the lowest of "
@@ -239,7 +243,7 @@ def _new_humans(results: Results) -> Iterator[str]:
         return
     human = leave_out["models"][results["best"]]["human"]
     allowed = results["threshold_rule"]["max_fpr"]
-    if human and human["interval"][1] > allowed:
+    if human and (human["interval"] or (0, 1))[1] > allowed:
         claim = f"calls at most {allowed:.0%} of" if results["threshold_rule"]["rule"] == "fpr" else "is as right on"
         yield (
             f"That it {claim} human music from elsewhere{' AI' if claim.startswith('calls') else ''}: on {_of(human)} "
@@ -273,14 +277,20 @@ def _absent(results: Results) -> Iterator[str]:
 # Words
 
 
-def area(value: float, interval: Sequence[float]) -> str:
+def area(value: float, interval: Sequence[float] | None) -> str:
     """Return an AUC with its interval: `0.98 [0.95, 0.99]`."""
-    return f"{value:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+    return with_interval(value, interval, ".2f")
 
 
-def bracketed(share: float, interval: Sequence[float]) -> str:
+def bracketed(share: float, interval: Sequence[float] | None) -> str:
     """Return a share with its interval: `93% [88%, 96%]`."""
-    return f"{share:.0%} [{interval[0]:.0%}, {interval[1]:.0%}]"
+    return with_interval(share, interval, ".0%")
+
+
+def signed(difference: Mapping[str, Any], places: int = 2) -> str:
+    """Return a difference with its interval: `+0.07 [+0.01, +0.16]`."""
+    low, high = difference["low"], difference["high"]
+    return with_interval(difference["value"], None if low is None else (low, high), f"+.{places}f")
 
 
 def joined(names: Sequence[str]) -> str:
@@ -296,22 +306,44 @@ def _sources(n: int, kind: str) -> str:
     return f"{n} {kind} source" if n == 1 else f"{n} {kind} sources"
 
 
-def _signed(difference: Mapping[str, float]) -> str:
-    return f"{difference['value']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]"
+def complement(interval: Sequence[float] | None) -> tuple[float, float] | None:
+    """Return the interval of what a share leaves to one; None of none."""
+    return None if interval is None else (1 - interval[1], 1 - interval[0])
 
 
-def _complement(interval: Sequence[float]) -> tuple[float, float]:
-    return 1 - interval[1], 1 - interval[0]
+# What may be called higher or lower
 
 
-def _rivals(results: Results) -> Iterator[tuple[str, float, float]]:
-    """Yield every other detector with the interval of the best one's AUC minus its own."""
+def _rivals(results: Results) -> list[tuple[str, int]]:
+    """Return every other detector, and whether the best one's AUC is higher (1), lower (-1) or cannot be told (0)."""
+    rivals, differences = [], []
     for pair in results["comparisons"]:
-        first, second, difference = pair["first"], pair["second"], pair["roc_auc"]
-        if first == results["best"]:
-            yield second, difference["low"], difference["high"]
-        elif second == results["best"]:
-            yield first, -difference["high"], -difference["low"]
+        if results["best"] in (pair["first"], pair["second"]):
+            mine, difference = pair["first"] == results["best"], compared(pair["roc_auc"])
+            rivals.append(pair["second"] if mine else pair["first"])
+            differences.append(difference if mine else difference._replace(value=-difference.value))
+    return list(zip(rivals, claims(differences), strict=True))
+
+
+def _above_music_free(results: Results) -> dict[str, int]:
+    """Say whether the best detector's AUC is above that of each classifier that hears no music: 1, -1 or 0."""
+    kinds = ("files", "heard")
+    gains = [compared(results["shortcuts"][kind]["detectors_against"][results["best"]]) for kind in kinds]
+    return dict(zip(kinds, claims(gains), strict=True))
+
+
+def _moved(
+    changed: Sequence[tuple[str, Mapping[str, Any]]],
+    field: str,
+    p_value: str,
+    picked: Mapping[str, Any],
+    clean: float = 0.0,
+) -> int:
+    """Say whether the change that a sentence picks moved a figure up, down or not for sure, of all it picks from."""
+    interval = field.replace("_rate", "") + "_interval"
+    lines = [line for _, line in changed]
+    told = claims(Compared(line[field] - clean, line[p_value], line[interval] is not None) for line in lines)
+    return next(claim for line, claim in zip(lines, told, strict=True) if line is picked)
 
 
 def _transforms(results: Results) -> list[tuple[str, Mapping[str, Any]]]:

@@ -12,11 +12,9 @@ from scipy.special import expit
 
 from core.artifacts import DETECTORS, LABELS
 from core.errors import DataError
-from core.evaluation.evidence import FEW_DRAWS, Evidence, choose
-from core.metrics.intervals import Interval, share_interval
+from core.evaluation.evidence import FEW_DRAWS, Evidence, choose, share_over_songs, song_intervals
 from core.metrics.operating_points import predict
 from core.metrics.ranking import roc_auc
-from core.metrics.scores import song_bootstrap, song_mean
 from core.metrics.songs import log_odds, song_means
 from core.metrics.thresholds import raised
 from core.storage import Array
@@ -70,10 +68,9 @@ def _on_source(evidence: Evidence, answers: Mapping[str, Array], fold: Array, la
     ranked = other | (fold & (answers["role"] == "held_out"))
     labels, groups = evidence.labels[row[ranked]], evidence.groups[row[ranked]]
     area = roc_auc(labels, probability[ranked])
-    interval = song_bootstrap(
-        labels, probability[ranked], groups, 0.5, min(FEW_DRAWS, settings.bootstraps), settings.confidence, seed=0
-    )["roc_auc"]
-    share, ends = _share(evidence, held_out.called == label, evidence.groups[held_out.rows])
+    draws = min(FEW_DRAWS, settings.bootstraps)
+    interval = song_intervals(labels, probability[ranked], groups, settings, draws=draws)["roc_auc"]
+    share, ends = share_over_songs(held_out.called == label, evidence.groups[held_out.rows], settings)
     return {
         "threshold": _threshold(evidence, answers, fold, name),
         "auc": area,
@@ -88,13 +85,6 @@ def _threshold(evidence: Evidence, answers: Mapping[str, Array], fold: Array, na
     """Return where the models of a fold call a clip AI, by its own validation clips."""
     val = fold & (answers["role"] == "val")
     return choose(evidence.labels[answers["row"][val]], answers[f"probability_{name}"][val], evidence.settings)
-
-
-def _share(evidence: Evidence, hits: Array, groups: Array) -> tuple[float, Interval]:
-    """Return the share of hits among clips, with an interval over songs that has width."""
-    settings = evidence.settings
-    mean = song_mean(hits, groups, settings.bootstraps, settings.confidence, seed=0)
-    return mean.mean, share_interval(hits, (mean.low, mean.high), groups, settings.confidence)
 
 
 def _over_sources(
@@ -212,7 +202,7 @@ def _error(evidence: Evidence, rows: Sequence[Array], wrong: Sequence[Array]) ->
     if not rows:
         return None
     groups = evidence.groups[np.concatenate(rows)]
-    share, interval = _share(evidence, np.concatenate(wrong), groups)
+    share, interval = share_over_songs(np.concatenate(wrong), groups, evidence.settings)
     return {
         "sources": len(rows), "n": len(groups), "songs": len(np.unique(groups)), "error": share, "interval": interval,
     }  # fmt: skip
@@ -227,6 +217,6 @@ def _on_test(evidence: Evidence, name: str, threshold: float) -> dict[str, Any]:
     errors: dict[str, Any] = {}
     for label, wrong in enumerate(("called_ai", "missed")):
         of_class = labels == label
-        share, interval = _share(evidence, called[of_class] != label, groups[of_class])
+        share, interval = share_over_songs(called[of_class] != label, groups[of_class], evidence.settings)
         errors |= {wrong: share, f"{wrong}_interval": interval}
     return errors

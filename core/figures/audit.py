@@ -64,8 +64,8 @@ def plot_reliability(calibrations: Mapping[str, Part]) -> Figure:
 def _bins(axes: Axes, bins: Sequence[Part], color: str, marker: str, label: str) -> None:
     x, y = ([part[field] for part in bins] for field in ("mean_probability", "share_ai"))
     ranges = [
-        [max(part["share_ai"] - part["low_ci"], 0) for part in bins],
-        [max(part["high_ci"] - part["share_ai"], 0) for part in bins],
+        [0 if part["low_ci"] is None else max(part["share_ai"] - part["low_ci"], 0) for part in bins],
+        [0 if part["high_ci"] is None else max(part["high_ci"] - part["share_ai"], 0) for part in bins],
     ]
     axes.errorbar(x, y, ranges, fmt=f"{marker}-", color=color, linewidth=1, markersize=5, capsize=2, label=label)
 
@@ -152,7 +152,8 @@ def _source_marks(
     color, _, _ = model_style(place)
     judged = [source["models"][key] for source in sources]
     values = np.array([mark[field] for mark in judged])
-    low, high = np.array([mark[f"{field}_interval"] for mark in judged]).T
+    none = (np.nan, np.nan)  # too few songs for whiskers
+    low, high = np.array([mark[f"{field}_interval"] or none for mark in judged]).T
     ends = np.maximum([values - low, high - values], 0)
     axes.errorbar(
         values,

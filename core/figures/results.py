@@ -62,7 +62,7 @@ def visualize_confusion_matrix(confusions: Mapping[str, tuple[Confusion, float]]
 
 
 def plot_roc_curves(
-    labels: ArrayLike, probabilities: Mapping[str, ArrayLike], intervals: Mapping[str, Interval] | None = None
+    labels: ArrayLike, probabilities: Mapping[str, ArrayLike], intervals: Mapping[str, Interval | None] | None = None
 ) -> Figure:
     """Draw the ROC curve of every model, AI being the positive class, with the AUC in the legend.
 
@@ -152,7 +152,7 @@ def plot_attention(weights: Mapping[str, tuple[SongMean, SongMean]], model: str 
         heights = [mean.mean for mean in means]
         label = f"{style.name}, {means[0].n} clips of {means[0].songs} songs"
         axes.bar(x, heights, 0.33, color=style.color, hatch=style.hatch, edgecolor="white", linewidth=0, label=label)
-        tops = whiskers(axes, x, heights, [(mean.low, mean.high) for mean in means])
+        tops = whiskers(axes, x, heights, [None if mean.low is None else (mean.low, mean.high) for mean in means])
         axes.plot(
             x,
             np.full(len(x), 0.04),

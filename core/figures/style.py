@@ -111,7 +111,7 @@ def light_grid(axes: Axes, direction: Literal["both", "x", "y"]) -> None:
 
 
 def bracketed(interval: Interval | None) -> str:
-    """Return an interval as it stands behind a value."""
+    """Return an interval as it stands behind a value; nothing of none."""
     return f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
 
 

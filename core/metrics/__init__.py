@@ -4,7 +4,8 @@ A figure more is a line in the registry, where a threshold decides it, or in ran
 measured with its interval and written to results.json, and one of the registry printed and shown. Pages compute with
 the first three while a slider moves; these need numpy alone.
 
-intervals         `song_draws`, `percentiles`, `wilson`, `share_interval`: how sure we are
+intervals         `song_draws`, `wilson`, `enough_songs`, `with_interval`: how sure we are, and how that is printed
+claims            `claims`, `corrected`: which differences may be called higher or lower
 registry          `Metric`, METRICS: the figures that a threshold decides
 operating_points  `operating_point`, `curves`: all that holds at one threshold or at every one
 ranking           `RankingMetric`, RANKING: AUC, equal error rate and what is caught at few false alarms

@@ -3,6 +3,7 @@
 Clips of one song resemble each other, so every interval is over songs (`groups`), never over single clips.
 """
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -15,6 +16,8 @@ from core.errors import DataError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Interval = tuple[float, float]  # low, high
+
+TOO_FEW = "too few songs for an interval"  # what stands in an interval's place
 
 
 def song_index(groups: ArrayLike) -> Ints:
@@ -34,10 +37,29 @@ def song_draws(labels: Ints, groups: NDArray[Any], n: int, seed: int) -> Floats:
     return times[:, song]
 
 
+def enough_songs(labels: ArrayLike, groups: ArrayLike, least: int, classes: Sequence[int] = (0, 1)) -> bool:
+    """Say whether each of the classes that a figure rests on has the songs that an interval takes.
+
+    Parameters
+    ----------
+    labels, groups : class and song of each clip, (clips,).
+    least : songs of each class; below, a value stands without an interval.
+    """
+    truth, song = np.asarray(labels), np.asarray(groups)
+    return all(len(np.unique(song[truth == label])) >= least for label in classes)
+
+
 def percentiles(values: Floats, confidence: float) -> Interval:
     """Return the middle part of the draws that `confidence` asks for."""
     low, high = np.quantile(values, ((1 - confidence) / 2, (1 + confidence) / 2))
     return float(low), float(high)
+
+
+def with_interval(value: float, interval: Sequence[float] | None, form: str) -> str:
+    """Return a figure with its interval, `0.98 [0.95, 0.99]`, or with the reason why it has none."""
+    if interval is None:
+        return f"{value:{form}} ({TOO_FEW})"
+    return f"{value:{form}} [{interval[0]:{form}}, {interval[1]:{form}}]"
 
 
 def wilson(k: int, n: int, confidence: float = EvaluationConfig.confidence) -> Interval:

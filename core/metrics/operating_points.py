@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.config import EvaluationConfig
 from core.errors import DataError
 from core.metrics.intervals import Floats, Interval, Ints, song_draws, song_index
-from core.metrics.registry import intervals_of, measured, values_of
+from core.metrics.registry import intervals_of, measured, supported, values_of
 
 Confusion = tuple[tuple[int, int], tuple[int, int]]  # ((tn, fp), (fn, tp)): rows are the truth
 
@@ -34,7 +34,7 @@ class OperatingPoint:
     n: int  # clips
     songs: int
     values: Mapping[str, float]  # by the names of `METRICS`
-    intervals: Mapping[str, Interval]
+    intervals: Mapping[str, Interval | None]  # None: too few songs for one
     confusion: Confusion
 
 
@@ -88,7 +88,9 @@ def operating_point(
         n=len(truth),
         songs=int(song.max()) + 1,
         values=values_of(truth, called),
-        intervals=intervals_of(replicates, truth, called, song, settings.confidence),
+        intervals=supported(
+            intervals_of(replicates, truth, called, song, settings.confidence), truth, song, settings.least_songs
+        ),
         confusion=confusion(truth, called),
     )
 

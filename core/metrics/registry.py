@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from core.metrics.intervals import Floats, Interval, Ints, percentiles, share_interval
+from core.metrics.intervals import Floats, Interval, Ints, enough_songs, percentiles, share_interval
 
 
 class Cells(NamedTuple):
@@ -42,6 +42,7 @@ class Metric:
     share_of: Clips | None = None  # the clips that it is a share of
     made: Callable[..., float] | None = None  # how it follows from its parts; it rises with each
     parts: tuple[str, ...] = ()  # figures further up
+    classes: tuple[int, ...] = (0, 1)  # whose clips it rests on
     label: str = ""  # the class it is about: `human` or `ai`
     title: str = ""  # in tables of every figure, without its class; a figure without a title is in none
     column: str = ""  # where it goes beyond those prescribed: in comparisons of models
@@ -123,10 +124,10 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("accuracy", _accuracy, _every, title="Accuracy"),
         Metric("precision_human", _precision, _called(0), label="human", title="precision"),
-        Metric("recall_human", _recall, _truly(0), label="human", title="recall"),
+        Metric("recall_human", _recall, _truly(0), classes=(0,), label="human", title="recall"),
         Metric("f1_human", _f1, None, _harmonic_mean, ("precision_human", "recall_human"), label="human", title="F1"),
         Metric("precision_ai", _ai(_precision), _called(1), label="ai", title="precision"),
-        Metric("recall_ai", _ai(_recall), _truly(1), label="ai", title="recall"),
+        Metric("recall_ai", _ai(_recall), _truly(1), classes=(1,), label="ai", title="recall"),
         Metric("f1_ai", _ai(_f1), None, _harmonic_mean, ("precision_ai", "recall_ai"), label="ai", title="F1"),
         Metric("precision_macro", _macro(_precision), None, _mean, ("precision_human", "precision_ai")),
         Metric("recall_macro", _macro(_recall), None, _mean, ("recall_human", "recall_ai")),
@@ -161,3 +162,16 @@ def intervals_of(
             low, high = (metric.made(*ends) for ends in zip(*(intervals[part] for part in metric.parts), strict=True))
             intervals[name] = low, high
     return intervals
+
+
+def supported(
+    intervals: Mapping[str, Interval], labels: Ints, groups: ArrayLike, least: int
+) -> dict[str, Interval | None]:
+    """Leave out the intervals of figures that rest on a class of fewer songs than `least`: these become None."""
+    every = (0, 1)
+    return {
+        name: interval
+        if enough_songs(labels, groups, least, METRICS[name].classes if name in METRICS else every)
+        else None
+        for name, interval in intervals.items()
+    }

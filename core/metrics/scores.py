@@ -166,6 +166,19 @@ def paired_difference(
     )
 
 
+def paired_p_value(gain: ArrayLike, groups: ArrayLike, n: int, seed: int) -> float:
+    """Return how often chance alone would move a mean over clips as far from 0: signs are turned song by song.
+
+    Parameters
+    ----------
+    gain : what the first of two answers to the same clip has over the second, (clips,).
+    n : number of permutations; the smallest possible p-value is 1 / (n + 1).
+    """
+    values, song = np.asarray(gain, dtype=np.float64), song_index(groups)
+    swaps = np.random.default_rng((seed, 1)).integers(0, 2, (n, song.max() + 1), dtype=bool)[:, song]
+    return _p_value(float(values.mean()), _swapped_mean(values, swaps))
+
+
 def class_difference(values: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> ClassDifference:
     """Test whether a quantity (a fusion weight) differs between AI and human songs, and say by how much.
 
@@ -223,6 +236,9 @@ def _rank_auc(labels: Ints, values: Floats) -> Floats:
 
 
 def _difference(value: float, replicates: Floats, by_chance: Floats, confidence: float) -> Difference:
+    return Difference(value, *percentiles(replicates, confidence), _p_value(value, by_chance))
+
+
+def _p_value(value: float, by_chance: Floats) -> float:
     as_large = np.abs(by_chance) >= abs(value) - 1e-12  # equal sums may differ in the last bit
-    p_value = (1 + int(as_large.sum())) / (1 + len(by_chance))  # the observed assignment is one of the permutations
-    return Difference(value, *percentiles(replicates, confidence), p_value)
+    return (1 + int(as_large.sum())) / (1 + len(by_chance))  # the observed assignment is one of the permutations

@@ -10,6 +10,7 @@ from core import storage
 from core.artifacts import DETECTORS, Run
 from core.errors import ArtifactError, printable
 from core.metrics.calibration import Band, apply_temperature
+from core.metrics.intervals import TOO_FEW
 from core.metrics.songs import song_score, voting
 from core.verdict.answer import Call, ScopeAnswer
 from core.verdict.scope import Scope, ScopeResult
@@ -179,10 +180,9 @@ def _trained_on(results: Results) -> str:
 def _no_proof(results: Results) -> str:
     rule = results["verdict"]
     test = rule["models"][rule["detector"]]["test"]
-    low, high = test["error_interval"]
     wrong = (
         f"of the {test['n'] - test['inside']} test songs that were called human or AI, {test['errors']} got the "
-        f"wrong call ({results['confidence']:.0%} interval {low:.0%} to {high:.0%})"
+        f"wrong call ({_ends(test['error_interval'], results['confidence'])})"
     )
     return f"A verdict is a hint, not a proof, and accuses nobody: {wrong}."
 
@@ -195,18 +195,24 @@ def _unseen(results: Results) -> Iterator[str]:
     if not unheard or not (ai := unheard["ai"]):
         yield "How often it catches generators that it never heard was not measured."
         return
+    caught = ai["interval"] and [1 - end for end in reversed(ai["interval"])]
     wrong = f", and {songs['ai_called_human']['error']:.0%} human" if songs else ""
-    low, high = ai["interval"]
     yield (
         f"Of {ai['n']} {unit} from {ai['sources']} generators held out in turn, which its models had never heard, it "
-        f"calls {1 - ai['error']:.0%} AI (interval {1 - high:.0%} to {1 - low:.0%}){wrong}."
+        f"calls {1 - ai['error']:.0%} AI ({_ends(caught)}){wrong}."
     )
     if human := unheard["human"]:
-        low, high = human["interval"]
         yield (
             f"Of {human['n']} {unit} from {human['sources']} human sources it had never heard, it calls "
-            f"{human['error']:.0%} AI (interval {low:.0%} to {high:.0%})."
+            f"{human['error']:.0%} AI ({_ends(human['interval'])})."
         )
+
+
+def _ends(interval: Sequence[float] | None, confidence: float | None = None) -> str:
+    """Return a share's interval in words, or why there is none."""
+    if interval is None:
+        return TOO_FEW
+    return f"{f'{confidence:.0%} ' if confidence else ''}interval {interval[0]:.0%} to {interval[1]:.0%}"
 
 
 def _percent(share: float) -> str:

@@ -15,7 +15,7 @@ from core.errors import printable
 from core.features import mel_scale
 from core.storage import Array
 from dashboard.drawing import theme
-from dashboard.drawing.row_charts import Chart, Line, Mark, Row, mark, start
+from dashboard.drawing.row_charts import Chart, Line, Mark, Row, mark, start, with_ends
 from dashboard.reading.attention import BRANCHES, Fusion
 from dashboard.reading.attention_maps import Maps, MapScale, Stretch, edges
 from dashboard.reading.results import Measurement
@@ -75,7 +75,7 @@ def _strip(clips: pd.DataFrame, values: pd.Series, label: str, y: float) -> go.S
 def _mean(mean: Measurement, label: str, y: float) -> go.Scatter:
     return go.Scatter(
         x=[mean.value], y=[y], mode="markers", marker=_mark(label, 10), name=f"mean of {theme.NAMES[label]}",
-        error_x=_whiskers([mean]), hovertemplate=f"mean %{{x:.3f}} [{mean.low:.3f}, {mean.high:.3f}]<extra></extra>",
+        error_x=_whiskers([mean]), hovertemplate=f"mean {with_ends(mean)}<extra></extra>",
     )  # fmt: skip
 
 
@@ -108,8 +108,7 @@ def removal_chart(fusion: Fusion) -> Chart:
     areas = {"whole": fusion.model.scores["roc_auc"]}
     areas |= {f"without {BRANCHES[name]}": removal.auc for name, removal in fusion.removals.items()}
     rows = tuple(
-        Row(name, (mark(area, name, filled=name == "whole"),), f"{area.value:.3f} [{area.low:.3f}, {area.high:.3f}]")
-        for name, area in areas.items()
+        Row(name, (mark(area, name, filled=name == "whole"),), with_ends(area)) for name, area in areas.items()
     )
     return Chart(rows=rows, low=start(rows, 0.5), lines=(Line(0.5),), axis="AUC on the test clips (0.5 is a coin)")
 

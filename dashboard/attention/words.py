@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core import palette
+from core.metrics.intervals import TOO_FEW
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
 from dashboard.reading.attention import BRANCHES, OTHERS, Attention, Correlation, Fusion
 from dashboard.reading.attention_maps import SECOND, Maps, MeanMaps, Stretch
 from dashboard.reading.results import DetectorDifference, Measurement, UsedEncoder
-from dashboard.sentences import counted, percent, percents
+from dashboard.sentences import counted, percent, percents, signed
 
 CLASSES = {"human": "human", "ai": "AI"}  # in the middle of a sentence
 WORTH_SAYING = "**Attention weight is where it looked, not what decided.**"
@@ -37,7 +38,7 @@ def looked_and_decided(fusion: Fusion, label: str, moved: Mapping[str, float]) -
     furthest = max(moved, key=lambda name: moved[name])
     effect = ", ".join(f"{BRANCHES[name]} {moved[name]:.1f}" for name in sorted(moved, key=lambda name: -moved[name]))
     clip = f"{theme.MARKS[label]} On {CLASSES[label]} clips"
-    if weights[first].low <= weights[second].high:
+    if not weights[first].low > weights[second].high:  # also where there is no interval
         shares = ", ".join(f"{BRANCHES[name]} {percent(weights[name].value)}" for name in fusion.branches)
         return (
             f"{clip} no branch has clearly most weight ({shares}); "
@@ -64,10 +65,11 @@ def correlated(correlation: Correlation, branch: str, confidence: float) -> str:
     """Say how far a weight foretells the effect of its branch's removal."""
     rho = correlation.rho
     strength = next(word for limit, word in ((0.3, "weakly"), (0.6, "moderately"), (2, "closely")) if rho.value < limit)
-    verdict = f"{strength} foretells" if rho.low > 0 else "does not detectably foretell" if rho.high >= 0 else "belies"
+    verdict = f"{strength} foretells" if rho.low > 0 else "belies" if rho.high < 0 else "does not detectably foretell"
+    ends = f"{confidence:.0%} interval {rho.low:+.2f} to {rho.high:+.2f}" if rho.supported else TOO_FEW
     return (
         f"The weight {verdict} how far removing the {BRANCHES[branch]} moves the score, either way: rank correlation "
-        f"{rho.value:+.2f} ({confidence:.0%} interval {rho.low:+.2f} to {rho.high:+.2f}; "
+        f"{rho.value:+.2f} ({ends}; "
         f"{correlation.n:,} clips, {counted(correlation.songs, 'song')})."
     )
 
@@ -110,8 +112,7 @@ def against_rows(fusion: Fusion) -> list[dict[str, str]]:
 
 
 def _difference(difference: DetectorDifference) -> str:
-    less = difference.value
-    return f"{less.value:+.3f} [{less.low:+.3f},{NBSP}{less.high:+.3f}], p{NBSP}={NBSP}{difference.p_value:.2g}"
+    return f"{signed(difference.value)}, p{NBSP}={NBSP}{difference.p_value:.2g}"
 
 
 def right_about(undecided: pd.DataFrame, test: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from core import palette
 from core.errors import printable
+from core.metrics.intervals import with_interval
 from dashboard.drawing import theme
 from dashboard.reading.results import Measurement
 
@@ -79,8 +80,13 @@ def mark(estimate: Measurement, name: str, *, form: str = ".3f", **look: Any) ->
     form : of its numbers.
     look : as `Mark`.
     """
-    says = f"{name}: {estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
-    return Mark(at=estimate.value, reach=(estimate.low, estimate.high), says=says, **look)
+    reach = (estimate.low, estimate.high) if estimate.supported else None
+    return Mark(at=estimate.value, reach=reach, says=f"{name}: {with_ends(estimate, form)}", **look)
+
+
+def with_ends(estimate: Measurement, form: str = ".3f") -> str:
+    """Return an estimate with its interval, or with the reason why it has none, as plain text."""
+    return with_interval(estimate.value, (estimate.low, estimate.high) if estimate.supported else None, form)
 
 
 def class_mark(share: Measurement, label: str, name: str, size: float = 11) -> Mark:

@@ -51,7 +51,8 @@ def roc(first: Trace, second: Trace | None, cross: Mapping[str, Interval]) -> go
     axes = _axis("Human clips called AI") | PERCENTS, _axis("AI clips caught") | PERCENTS
     now = (float(axis[first.now]) for axis in (first.curves.false_positive_rate, first.curves.true_positive_rate))
     x, y = now
-    whiskers = [_whisker(cross["fpr"], (y, y)), _whisker((x, x), cross["tpr"])]
+    whiskers = [_whisker(cross["fpr"], (y, y))] if "fpr" in cross else []
+    whiskers += [_whisker((x, x), cross["tpr"])] if "tpr" in cross else []
     marks = _traces(first, second, lambda curves: (curves.false_positive_rate, curves.true_positive_rate))
     return _figure([*marks, *whiskers], *axes, shapes=[DIAGONAL])
 
@@ -212,7 +213,7 @@ def training_curve(history: pd.DataFrame, quantity: str) -> go.Figure:
 
 
 def differences(pairs: Sequence[Pair], names: Mapping[str, str]) -> go.Figure:
-    """Draw a detector's AUC minus each other's, with intervals; left of zero the other is better."""
+    """Draw a detector's AUC minus each other's, with intervals; left of zero the other's is higher."""
     places = list(range(len(pairs) - 1, -1, -1))
     values = [pair.area.value for pair in pairs]
     figure = go.Figure()
@@ -227,7 +228,8 @@ def differences(pairs: Sequence[Pair], names: Mapping[str, str]) -> go.Figure:
         customdata=[(names[pair.second], pair.area.p_value) for pair in pairs],
         hovertemplate="minus %{customdata[0]}: %{x:+.3f}, p = %{customdata[1]:.2g}<extra></extra>",
     )  # fmt: skip
-    widest = max(max(abs(difference.low), abs(difference.high)) for difference in values) * 1.08
+    ends = [end for value in values for end in (value.value, value.low, value.high)]
+    widest = 1.08 * (float(np.nanmax(np.abs(ends))) or 1)
     figure.update_xaxes(
         title="AUC difference", range=[-widest, widest], zeroline=False, fixedrange=True, tickformat="+.2f", nticks=7
     )

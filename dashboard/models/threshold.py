@@ -15,7 +15,7 @@ from dashboard.drawing import theme
 from dashboard.models import figures, words
 from dashboard.models.figures import Trace
 from dashboard.reading.results import Measurement, Model, Results
-from dashboard.sentences import counted, percent, span, verdict_from
+from dashboard.sentences import auc_interval, counted, percent, span, verdict_from
 from dashboard.threshold import (
     CELLS,
     Answers,
@@ -141,20 +141,23 @@ def _cards(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> None:
     counts, before = words.parts(point), words.parts(chosen)
     changes = {name: counts[name][0] - before[name][0] for name in counts}
     moved = {name: f"{change:+d} by moving" if change else None for name, change in changes.items()}
-    sure = f"{asked.results.confidence:.0%} interval"
+
+    def sure(share: Measurement) -> str:
+        return f"{asked.results.confidence:.0%} {span(share)}" if share.supported else span(share)
+
     cards = st.grid(min_column_width=165)
     for name, (label, title) in names.items():
         (k, n), rate = counts[name], words.errors(point)[name]
         with cards.container(border=True, gap="xsmall", height="stretch"):
             st.metric(f"{theme.MARKS[label]} {title}", f"{k} of {n}", moved[name], delta_color="inverse")
-            st.caption(f"{percent(rate.value)}; {sure} {span(rate)}; {counted(asked.answers.songs_of(label), 'song')}")
+            st.caption(f"{percent(rate.value)}; {sure(rate)}; {counted(asked.answers.songs_of(label), 'song')}")
     with cards.container(border=True, gap="xsmall", height="stretch"):
         right = words.estimate(point, "accuracy")
         st.metric("Accuracy", f"{right.value:.1%}", moved["accuracy"])
-        st.caption(f"{sure} {span(right)}; {counted(point.n, 'clip')}, {counted(point.songs, 'song')}")
+        st.caption(f"{sure(right)}; {counted(point.n, 'clip')}, {counted(point.songs, 'song')}")
     with cards.container(border=True, gap="xsmall", height="stretch"):
         st.metric("AUC", f"{asked.area.value:.3f}", help="The same at every threshold")
-        st.caption(f"{sure} {asked.area.low:.3f} to {asked.area.high:.3f}")
+        st.caption(auc_interval(asked.area, asked.results))
 
 
 def _scores(asked: Asked, point: OperatingPoint, chosen: OperatingPoint) -> None:
@@ -250,8 +253,8 @@ def _curves(asked: Asked, now: int, point: OperatingPoint) -> None:
     second = None
     if other and asked.rival:
         second = Trace(other.name, asked.rival.curves, asked.rival.chosen, asked.rival.chosen)
-    fpr = words.errors(point)["fpr"]
-    cross = {"fpr": (fpr.low, fpr.high), "tpr": point.intervals["recall_ai"]}
+    both = {"fpr": words.errors(point)["fpr"], "tpr": words.estimate(point, "recall_ai")}
+    cross = {name: (rate.low, rate.high) for name, rate in both.items() if rate.supported}
     sizes = [sum(row) for row in point.confusion]
     pictures = {
         "ROC": figures.roc(first, second, cross),

@@ -16,6 +16,7 @@ from dashboard.reading.detectors import TRAININGS, ModelResults, read_history, t
 from dashboard.reading.results import Model, Results
 from dashboard.reading.robustness import read_robustness
 from dashboard.robustness.words import command_for
+from dashboard.sentences import signed
 from dashboard.threshold import read_answers
 
 PAIRS_HEIGHT = 300  # pixels
@@ -128,9 +129,9 @@ def _one_against_all(detectors: ModelResults, model: Model, names: Mapping[str, 
     st.markdown(f"**AUC of {model.name} minus that of every other** ({pairs[0].n} test clips, {pairs[0].songs} songs)")
     st.plotly_chart(
         figures.differences(pairs, names), config=theme.CHART_CONFIG,
-        alt=". ".join(f"{model.name} minus {names[pair.second]}: {words.signed(pair.area)}" for pair in pairs),
+        alt=". ".join(f"{model.name} minus {names[pair.second]}: {signed(pair.area.value)}" for pair in pairs),
     )  # fmt: skip
-    st.caption("Right of zero: better on the same clips. An interval over zero: cannot be told apart.")
+    st.caption(words.told_apart(pairs, model.name, names))
 
 
 def _every_two(detectors: ModelResults, names: Mapping[str, str]) -> None:

@@ -1,17 +1,20 @@
 """What the Models page's tables and headings say: values in, one dictionary per row or plain text out."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from core import palette
+from core.evaluation.summary import joined
+from core.metrics.claims import claims
 from core.metrics.operating_points import OperatingPoint
 from core.metrics.registry import METRICS
 from dashboard.drawing import theme
 from dashboard.drawing.theme import NBSP
 from dashboard.reading.detectors import Calibration, ModelResults, Pair
-from dashboard.reading.results import DetectorDifference, Measurement, Results
-from dashboard.sentences import counted, decimals, percent, span
+from dashboard.reading.results import Measurement, Results
+from dashboard.sentences import counted, decimals, percent, signed, span
 from dashboard.threshold import CELLS, shown
 
 SPLIT_WORDS = {"test": "test clips", "val": "validation clips"}
@@ -22,7 +25,7 @@ SPLIT_WORDS = {"test": "test clips", "val": "validation clips"}
 
 def estimate(point: OperatingPoint, name: str) -> Measurement:
     """Return a figure of an operating point with its interval."""
-    return Measurement(point.values[name], *point.intervals[name])
+    return Measurement(point.values[name], *(point.intervals[name] or (math.nan, math.nan)))
 
 
 def errors(point: OperatingPoint) -> dict[str, Measurement]:
@@ -142,25 +145,29 @@ def pair_rows(pairs: Sequence[Pair], names: Mapping[str, str]) -> list[dict[str,
         | {
             title: cell
             for quantity, difference in (("AUC", pair.area), ("Accuracy", pair.accuracy))
-            for title, cell in ((quantity, signed(difference)), (f"p ({quantity})", f"{difference.p_value:.2g}"))
+            for title, cell in ((quantity, signed(difference.value)), (f"p ({quantity})", f"{difference.p_value:.2g}"))
         }
         for pair in pairs
     ]
 
 
-def signed(difference: DetectorDifference) -> str:
-    """Return a difference with its interval: `+0.074 [+0.013, +0.157]`."""
-    value = difference.value
-    return f"{value.value:+.3f} [{value.low:+.3f},{NBSP}{value.high:+.3f}]"
+def told_apart(pairs: Sequence[Pair], name: str, names: Mapping[str, str]) -> str:
+    """Say which detectors one can be told from by AUC, corrected for how many there are."""
+    sides: dict[int, list[str]] = {1: [], -1: [], 0: []}
+    for pair, claim in zip(pairs, claims(pair.area.compared for pair in pairs), strict=True):
+        sides[claim].append(names[pair.second])
+    said = {1: "is higher than that of", -1: "is lower than that of", 0: "cannot be told from that of"}
+    told = "; it ".join(f"{said[claim]} {joined(others)}" for claim, others in sides.items() if others)
+    return f"On these clips the AUC of {name} {told} (5 % level, corrected for {len(pairs)} comparisons)."
 
 
 def concatenation(pair: Pair) -> str:
     """Say whether the attention of the hybrid does better than putting the same embeddings side by side."""
-    low, high = pair.area.value.low, pair.area.value.high
-    verdict = "does better than" if low > 0 else "does worse than" if high < 0 else "cannot be told from"
+    (claim,) = claims([pair.area.compared])
+    verdict = ("cannot be told from", "does better than", "does worse than")[claim]
     return (
         f"The hybrid **{verdict}** plain concatenation of the same two embeddings: AUC difference "
-        f"{signed(pair.area)}, p = {pair.area.p_value:.2g}, on {counted(pair.n, 'test clip')} "
+        f"{signed(pair.area.value)}, p = {pair.area.p_value:.2g}, on {counted(pair.n, 'test clip')} "
         f"of {counted(pair.songs, 'song')}."
     )
 
@@ -182,7 +189,7 @@ def band_sentence(calibration: Calibration, name: str) -> str:
 
 
 def _sure(share: Measurement) -> str:
-    return f"{percent(share.value)}, interval {span(share)}"
+    return f"{percent(share.value)}, {span(share)}"
 
 
 def bin_rows(calibration: Calibration, when: str) -> list[dict[str, str]]:

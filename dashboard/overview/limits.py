@@ -7,10 +7,12 @@ by `core.evaluation.summary` and kept in results.json: the Overview folds it awa
 from collections.abc import Sequence
 
 from core.evaluation.summary import joined
+from core.metrics.claims import claims
+from core.metrics.intervals import TOO_FEW
 from dashboard.drawing import theme
 from dashboard.reading.results import Results
 from dashboard.reading.robustness import Robustness
-from dashboard.robustness.words import auc_text
+from dashboard.robustness.words import auc_text, cost
 from dashboard.sentences import counted, listed, percents
 
 FEW_SONGS = 100  # of one class; below this the interval is wider than most differences people ask about
@@ -64,7 +66,7 @@ def _changed(results: Results, robustness: Robustness) -> str:
     if robustness.changes is None:
         return "**Changed sound.** How re-encoding, noise or pitch shift matter was not measured."
     _, *changed = robustness.changes.models[results.headline.key]
-    costly = sum(line.loss.high < 0 for line in changed)
+    costly = cost(changed)
     worst = min((line.area for line in changed), key=lambda area: area.value)
     if not costly:
         return ""
@@ -79,7 +81,7 @@ def _music_alone(results: Results, robustness: Robustness) -> str:
     if robustness.shortcuts is None:
         return _native_rates(results)
     files, heard = robustness.shortcuts["files"].area, robustness.shortcuts["heard"].area
-    if max(files.low, heard.low) <= 0.5:
+    if max(area.low if area.supported else 1.0 for area in (files, heard)) <= 0.5:
         return ""
     return (
         f"**That music alone gives AI away.** Facts about the files alone reach AUC {auc_text(files)}, about the sound "
@@ -116,24 +118,23 @@ def _few_songs(results: Results) -> str:
     if min(songs.values()) >= FEW_SONGS:
         return ""
     area = results.headline.scores["roc_auc"]
-    return (
-        f"**Small differences.** {songs['human']} human and {songs['ai']} AI songs were tested; "
-        f"the AUC may lie anywhere from {area.low:.2f} to {area.high:.2f}."
+    return f"**Small differences.** {songs['human']} human and {songs['ai']} AI songs were tested; " + (
+        f"the AUC may lie anywhere from {area.low:.2f} to {area.high:.2f}." if area.supported else f"{TOO_FEW}."
     )
 
 
 def _ranking(results: Results) -> str:
     """Tell which detectors the headline one cannot be told from, and which did better."""
     best, names = results.headline, {model.key: model.name for model in results.models}
-    equal, better = [], []
-    for pair in results.comparisons:
-        if best.key not in (pair.first, pair.second):
-            continue
-        mine = pair.first == best.key
-        if pair.low <= 0 <= pair.high:
-            equal.append(names[pair.second if mine else pair.first])
-        elif (pair.high < 0) == mine:
-            better.append(names[pair.second if mine else pair.first])
+    rivals = {
+        names[pair.second if best.key == pair.first else pair.first]: pair.area
+        if best.key == pair.first
+        else pair.area.turned
+        for pair in results.comparisons
+        if best.key in (pair.first, pair.second)
+    }
+    told = dict(zip(rivals, claims(area.compared for area in rivals.values()), strict=True))
+    equal, better = ([name for name, claim in told.items() if claim == wanted] for wanted in (0, -1))
     said = [f"On these clips it cannot be told from {joined(equal)}."] if equal else []
     said += [f"{joined(better)} did better here."] if better else []
     return f"**That {best.name} is the best.** {' '.join(said)}" if said else ""

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.metrics.intervals import TOO_FEW
 from dashboard.drawing import theme
 from dashboard.reading.results import Measurement, Model, Results
 from dashboard.reading.robustness import ChangedSound, LeaveOut, Robustness
-from dashboard.robustness.words import errs_more, errs_more_on_new_sources
+from dashboard.robustness.words import cost, errs_more, errs_more_on_new_sources
 from dashboard.sentences import auc_interval, counted
 
 LEVELS = ((0.95, "very well"), (0.85, "well"), (0.7, "fairly well"), (0.5, "poorly"))  # by the lower end of the AUC
@@ -17,6 +18,8 @@ def verdict(results: Results, robustness: Robustness) -> str:
     """Say at a glance how far the headline detector can be trusted: on what it knows, and beyond."""
     model = results.headline
     low = model.scores["roc_auc"].low
+    if not model.scores["roc_auc"].supported:
+        return f"Too few songs were tested to say how well the {model.name} tells AI from human."
     level = next((word for least, word in LEVELS if low > least), "no better than a coin")
     return (
         f"The {model.name} tells AI from human {level} on known sources, {_on_new_sources(robustness, model)} on new "
@@ -27,6 +30,9 @@ def verdict(results: Results, robustness: Robustness) -> str:
 def _on_new_sources(robustness: Robustness, model: Model) -> str:
     if robustness.leave_out is None:
         return "untested"
+    overall = robustness.leave_out.models[model.key]
+    if not all(part.error.supported for part in (overall.ai, overall.human) if part):
+        return "on too few songs to say how well"
     return "worse" if errs_more_on_new_sources(robustness.leave_out, model) else "without clear loss"
 
 
@@ -36,7 +42,9 @@ def _on_changed_sound(robustness: Robustness, model: Model) -> str:
     clean, *changed = robustness.changes.models[model.key]
     if any(max(line.missed.low, line.called_ai.low) >= BROKEN for line in changed):
         return "fails on some"
-    if any(line.loss.high < 0 or errs_more(line, clean) for line in changed):
+    if not clean.area.supported:
+        return "was heard on too few songs of"
+    if cost(changed) or any(errs_more(line, clean) for line in changed):
         return "errs more on some"
     return "shows no clear loss on"
 
@@ -101,7 +109,8 @@ def _at_worst(changes: ChangedSound, model: Model) -> Card:
             (counted(changes.n, "test clip"), counted(changes.songs, "song"), counted(len(changed), "change"))
         ),
         shares=_shares(caught, accused),
-        area=f"AUC **{area.value:.2f}**; interval {area.low:.2f} to {area.high:.2f}",
+        area=f"AUC **{area.value:.2f}**; "
+        + (f"interval {area.low:.2f} to {area.high:.2f}" if area.supported else TOO_FEW),
     )
 
 

@@ -13,12 +13,22 @@ import pandas as pd
 
 from core import artifacts, storage
 from core.artifacts import FUSIONS, LABELS, SPLITS, Run
+from core.config import EvaluationConfig
 from core.errors import ArtifactError
 from core.metrics.operating_points import log_odds
 from dashboard.reading import runs
 from dashboard.reading.clips import clip_table_files, of_split, read_clip_table
 from dashboard.reading.kept import kept
-from dashboard.reading.results import DetectorDifference, Measurement, Model, difference, number, read_part, text
+from dashboard.reading.results import (
+    DetectorDifference,
+    Measurement,
+    Model,
+    difference,
+    estimate,
+    number,
+    read_part,
+    text,
+)
 
 BRANCHES = {name: title.lower() for name, title in artifacts.BRANCHES.items()}  # as inside a sentence
 OTHERS = {"concatenation": "Concatenation", "hybrid": "Hybrid", "fine_spectrum": "Fine spectrum"}  # compared with
@@ -121,15 +131,14 @@ def _fusion(value: Mapping[str, Any], model: Model, branches: tuple[str, ...]) -
 
 
 def _weight(value: Mapping[str, Any]) -> Weight:
-    mean = Measurement(*(number(value[name]) for name in ("mean", "low", "high")))
+    mean = estimate(value["mean"], (value["low"], value["high"]))
     return Weight(mean, int(number(value["n"])), int(number(value["songs"])))
 
 
 def _removal(value: Mapping[str, Any]) -> Removal:
     (tn, fp), (fn, tp) = ((int(number(n)) for n in row) for row in value["confusion"])
     estimates = {
-        name: Measurement(number(value[name]), *(number(end) for end in value["intervals"][name]))
-        for name in ("roc_auc", "recall_human", "recall_ai")
+        name: estimate(value[name], value["intervals"][name]) for name in ("roc_auc", "recall_human", "recall_ai")
     }
     return Removal(
         auc=estimates["roc_auc"],
@@ -240,6 +249,8 @@ def correlation(test: pd.DataFrame, branch: str, confidence: float) -> Correlati
     """Return the rank correlation of a branch's weight with how far its removal moves the log-odds, either way."""
     weights, moved = test[f"weight_{branch}"].to_numpy(), test[f"change_{branch}"].abs().to_numpy()
     names, song = np.unique(test["song"].to_numpy(), return_inverse=True)
+    if len(names) < EvaluationConfig.least_songs:  # of both classes together, as they are drawn
+        return Correlation(Measurement(spearman(weights, moved), np.nan, np.nan), len(weights), len(names))
     rows = [np.flatnonzero(song == number) for number in range(len(names))]
     rng, draws = np.random.default_rng(0), []
     for _ in range(DRAWS):  # of songs, never of clips: those of one song resemble each other

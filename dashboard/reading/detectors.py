@@ -46,7 +46,7 @@ class Pair:
         """Return the pair with `key` as the first."""
         if key == self.first:
             return self
-        return Pair(self.second, self.first, self.n, self.songs, _turned(self.area), _turned(self.accuracy))
+        return Pair(self.second, self.first, self.n, self.songs, self.area.turned, self.accuracy.turned)
 
 
 @dataclass(frozen=True)
@@ -182,11 +182,6 @@ def _pair(first: str, second: str, value: Mapping[str, Any]) -> Pair:
         raise ValueError(f"{first}, {second}")
     sizes = count(value["n"]), count(value["songs"])
     return Pair(first, second, *sizes, *(difference(value[name]) for name in ("roc_auc", "accuracy")))
-
-
-def _turned(difference: DetectorDifference) -> DetectorDifference:
-    value = difference.value
-    return DetectorDifference(Measurement(-value.value, -value.high, -value.low), difference.p_value)
 
 
 # Training

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from core.artifacts import DETECTORS, LABELS, ROOT, SPLITS, Run
 from core.errors import ArtifactError
+from core.metrics.claims import Compared
 from dashboard.reading.kept import kept
 
 T = TypeVar("T")
@@ -18,11 +19,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Measurement:
-    """A share in [0, 1] with its interval over songs."""
+    """A share in [0, 1] with its interval over songs.
+
+    Where there are too few songs for one, its ends are NaN, which is neither above nor below anything.
+    """
 
     value: float
     low: float
     high: float
+
+    @property
+    def supported(self) -> bool:
+        """Whether there were songs enough for an interval."""
+        return not math.isnan(self.low)
 
     @property
     def complement(self) -> "Measurement":
@@ -83,8 +92,7 @@ class Comparison:
 
     first: str
     second: str
-    low: float
-    high: float
+    area: "DetectorDifference"
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,17 @@ class DetectorDifference:
 
     value: Measurement
     p_value: float  # two-sided
+
+    @property
+    def compared(self) -> Compared:
+        """What a sentence may speak of."""
+        return Compared(self.value.value, self.p_value, self.value.supported)
+
+    @property
+    def turned(self) -> "DetectorDifference":
+        """The second detector minus the first."""
+        value = self.value
+        return DetectorDifference(Measurement(-value.value, -value.high, -value.low), self.p_value)
 
 
 @dataclass(frozen=True)
@@ -218,8 +237,10 @@ def _model(key: str, value: Mapping[str, Any]) -> Model:
     )
 
 
-def estimate(value: object, interval: tuple[object, object]) -> Measurement:
-    """Return a number with its interval, or raise ValueError or TypeError."""
+def estimate(value: object, interval: tuple[object, object] | None) -> Measurement:
+    """Return a number with its interval, if there are songs enough for one, or raise ValueError or TypeError."""
+    if interval is None or interval[0] is None:
+        return Measurement(number(value), math.nan, math.nan)
     low, high = interval
     return Measurement(number(value), number(low), number(high))
 
@@ -230,8 +251,7 @@ def difference(value: Mapping[str, Any]) -> DetectorDifference:
 
 
 def _comparison(value: Mapping[str, Any]) -> Comparison:
-    area = value["roc_auc"]
-    return Comparison(text(value["first"]), text(value["second"]), number(area["low"]), number(area["high"]))
+    return Comparison(text(value["first"]), text(value["second"]), difference(value["roc_auc"]))
 
 
 def _cell(value: Mapping[str, Any]) -> Cell:

@@ -9,7 +9,16 @@ from typing import Any, TypeVar
 
 from core.artifacts import DETECTORS, LABELS, Run
 from dashboard.reading.kept import kept
-from dashboard.reading.results import Measurement, count, estimate, number, read_part, text
+from dashboard.reading.results import (
+    DetectorDifference,
+    Measurement,
+    count,
+    difference,
+    estimate,
+    number,
+    read_part,
+    text,
+)
 
 T = TypeVar("T")
 
@@ -34,7 +43,7 @@ class Shortcut:
     songs: int
     area: Measurement
     facts: tuple[Fact, ...]  # the one that goes furthest on the test clips first
-    gains: Mapping[str, Measurement]  # by detector: its AUC minus the classifier's
+    gains: Mapping[str, DetectorDifference]  # by detector: its AUC minus the classifier's
     advice: tuple[str, ...]
 
 
@@ -45,7 +54,7 @@ class ChangeScores:
     area: Measurement
     called_ai: Measurement  # share of human clips
     missed: Measurement  # share of AI clips
-    loss: Measurement  # AUC minus that on the clean clips
+    loss: DetectorDifference  # AUC minus that on the clean clips
 
 
 @dataclass(frozen=True)
@@ -210,7 +219,7 @@ def _shortcut(value: Mapping[str, Any]) -> Shortcut:
         songs=count(value["songs"]),
         area=estimate(value["test_auc"], value["test_auc_interval"]),
         facts=tuple(sorted(facts, key=lambda fact: -fact.test_auc)),
-        gains={key: estimate(against[key]["value"], (against[key]["low"], against[key]["high"])) for key in DETECTORS},
+        gains={key: difference(against[key]) for key in DETECTORS},
         advice=_texts(value["advice"]),
     )
 
@@ -226,7 +235,11 @@ def _changes(value: Mapping[str, Any]) -> ChangedSound:
 
 def _line(value: Mapping[str, Any]) -> ChangeScores:
     names = ("auc", "false_positive_rate", "false_negative_rate", "auc_change")
-    return ChangeScores(*(estimate(value[name], value[f"{name.removesuffix('_rate')}_interval"]) for name in names))
+    *scores, loss = (estimate(value[name], value[f"{name.removesuffix('_rate')}_interval"]) for name in names)
+    before = 0.0 if loss.low > 0 or loss.high < 0 else 1.0  # results from before there was a test of every change
+    area, called_ai, missed = scores
+    loss_tested = DetectorDifference(loss, number(value.get("auc_change_p", before)))
+    return ChangeScores(area, called_ai, missed, loss_tested)
 
 
 def _leave_out(value: Mapping[str, Any]) -> LeaveOut:

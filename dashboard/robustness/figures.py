@@ -132,9 +132,11 @@ def change_chart(
         lines,
         lambda n: _compared({model.name: changes.models[model.key][n].area for model in models}, chosen, measure, look),
     )
-    lowest = min(
-        line.area.low for scores in changes.models.values() for line in scores
-    )  # the same axis for both halves
+    lowest = min(  # the same axis for both halves
+        line.area.low if line.area.supported else line.area.value
+        for scores in changes.models.values()
+        for line in scores
+    )
     return _on_axis(rows, measure, (Line(clean.area.value, palette.ACCENT, DASHED),), DENSE, lowest)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from core import palette
 from core.artifacts import Run
 from core.errors import printable
+from core.metrics.claims import claims
 from dashboard.drawing import theme
 from dashboard.reading.results import Measurement, Model, Results
 from dashboard.reading.robustness import (
@@ -22,7 +23,7 @@ from dashboard.reading.robustness import (
     Shortcut,
     Spread,
 )
-from dashboard.sentences import chart_alt, counted, decimals, literal, percent, percents
+from dashboard.sentences import chart_alt, counted, decimals, literal, percent, percents, signed
 
 MISSING = {  # what makes a part that is not there
     "shortcuts": "",
@@ -58,6 +59,11 @@ def errs_more_on_new_sources(leave_out: LeaveOut, model: Model) -> bool:
     )
 
 
+def cost(changed: Sequence[ChangeScores]) -> int:
+    """Count the changes that cost a detector AUC, by the paired test of each, corrected for how many there are."""
+    return sum(claim < 0 for claim in claims(line.loss.compared for line in changed))
+
+
 def errs_more(line: ChangeScores, clean: ChangeScores) -> bool:
     """Tell whether an error rate is above that on unchanged clips, by the whole of both intervals."""
     return line.missed.low > clean.missed.high or line.called_ai.low > clean.called_ai.high
@@ -80,6 +86,8 @@ def music_or_file(robustness: Robustness, model: Model) -> str:
 
 
 def _shortcut_answer(files: Shortcut, heard: Shortcut) -> str:
+    if not heard.area.supported or not files.area.supported:
+        return "Too few songs were tested to say."
     if heard.area.low > 0.5:
         return "It may partly be the file."
     if files.area.low > 0.5:
@@ -88,7 +96,7 @@ def _shortcut_answer(files: Shortcut, heard: Shortcut) -> str:
 
 
 def _ahead(files: Shortcut, heard: Shortcut, model: Model) -> str:
-    ahead = [shortcut.gains[model.key].low > 0 for shortcut in (files, heard)]
+    ahead = [claim > 0 for claim in claims(shortcut.gains[model.key].compared for shortcut in (files, heard))]
     said = {
         (True, True): "clearly more than either",
         (False, True): "clearly more than the second only",
@@ -114,7 +122,7 @@ def shortcut_rows(robustness: Robustness, results: Results) -> list[dict[str, st
     gains = {kind: f"Above {KNOWN[kind]}" for kind in shortcuts}
     rows = [
         {"": model.name, "AUC": decimals(model.scores["roc_auc"])}
-        | {title: _signed(shortcuts[kind].gains[model.key]) for kind, title in gains.items()}
+        | {title: signed(shortcuts[kind].gains[model.key].value, 2) for kind, title in gains.items()}
         for model in results.models
     ]
     return rows + [
@@ -262,13 +270,15 @@ def after_changes(robustness: Robustness, model: Model) -> str:
     changes = robustness.changes
     clean, changed = changes.models[model.key][0], dict(zip(changes.names, changes.models[model.key], strict=True))
     changed.pop(changes.names[0])
-    costly = [name for name, line in changed.items() if line.loss.high < 0]
-    if not costly:
+    costly = cost(list(changed.values()))
+    if not clean.area.supported:
+        answer = "**Too few songs were tested to say.**"
+    elif not costly:
         answer = f"**In rank, yes.** None of {len(changed)} changes clearly costs the {model.name} AUC."
     else:
         worst = min(changed, key=lambda name: changed[name].area.value)
         answer = (
-            f"**Not after every change.** {len(costly)} of {len(changed)} clearly cost the {model.name} AUC, most "
+            f"**Not after every change.** {costly} of {len(changed)} clearly cost the {model.name} AUC, most "
             f"{literal(worst)}: **{auc_text(changed[worst].area)}** instead of {auc_text(clean.area)}."
         )
     return f"{answer} {_worst_errors(changes, changed, clean)}"
@@ -279,7 +289,7 @@ def _worst_errors(changes: ChangedSound, changed: Mapping[str, ChangeScores], cl
     missed = max(changed, key=lambda name: changed[name].missed.value)
     called = max(changed, key=lambda name: changed[name].called_ai.value)
     return (
-        f"At its threshold it clearly errs more after {worse}. "
+        f"{f'At its threshold it clearly errs more after {worse}. ' if clean.area.supported else ''}"
         f"It misses up to **{percents(changed[missed].missed)}** of the AI clips "
         f"({literal(missed)}; unchanged {percent(clean.missed.value)}) and calls up to "
         f"**{percents(changed[called].called_ai)}** of the human clips AI ({literal(called)}; unchanged "
@@ -327,7 +337,7 @@ def _detector_row(changes: ChangedSound, model: Model) -> dict[str, str]:
         "Detector": model.name,
         "AUC unchanged": auc_text(clean.area),
         "AUC at worst": auc_text(worst.area),
-        "Changes that cost AUC": f"{sum(line.loss.high < 0 for line in changed)} of {len(changed)}",
+        "Changes that cost AUC": f"{cost(changed)} of {len(changed)}",
         f"{palette.SIGNS['human']} Human called AI": f"{percent(clean.called_ai.value)} → {percent(called)}",
         f"{palette.SIGNS['ai']} AI missed": f"{percent(clean.missed.value)} → {percent(missed)}",
     }
@@ -339,16 +349,12 @@ def change_rows(changes: ChangedSound, model: Model) -> list[dict[str, str]]:
         {
             "Change": printable(name),
             "AUC": auc_text(line.area),
-            "AUC lost or won": _signed(line.loss) if place else "–",
+            "AUC lost or won": signed(line.loss.value, 2) if place else "–",
             f"{palette.SIGNS['human']} Human called AI": percents(line.called_ai),
             f"{palette.SIGNS['ai']} AI missed": percents(line.missed),
         }
         for place, (name, line) in enumerate(zip(changes.names, changes.models[model.key], strict=True))
     ]
-
-
-def _signed(difference: Measurement) -> str:
-    return f"{difference.value:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]"
 
 
 def change_alt(changes: ChangedSound, lines: Sequence[int], model: Model, measure: str) -> str:

@@ -311,11 +311,11 @@ def test_the_verdict_names_what_the_numbers_show(run: Run, change: str) -> None:
             for line in lines:
                 for kind in ("positive", "negative"):
                     line |= {f"false_{kind}_rate": 0.1, f"false_{kind}_interval": [0.05, 0.15]}
-                line |= {"auc_change": 0.0, "auc_change_interval": [-0.01, 0.01]}
+                line |= {"auc_change": 0.0, "auc_change_interval": [-0.01, 0.01], "auc_change_p": 1.0}
             worst = {
                 "missed": {"false_negative_interval": [0.6, 0.9]},
                 "called": {"false_positive_interval": [0.2, 0.4]},
-                "loss": {"auc_change_interval": [-0.3, -0.1]},
+                "loss": {"auc_change": -0.2, "auc_change_interval": [-0.3, -0.1], "auc_change_p": 0.01},
             }
             lines[-1] |= worst.get(change, {})
 

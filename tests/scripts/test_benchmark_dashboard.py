@@ -23,7 +23,7 @@ from scripts.benchmark.dashboard import FIRST, PAGES, TargetRow
 from scripts.benchmark.rounds import StepError
 from tests.support.invented_run import SONGS, SOURCES, invent
 
-OWN = SONGS * sum(len(names) for names in SOURCES.values())
+OWN = sum(SONGS[label] * len(names) for label, names in SOURCES.items())
 CLIPS = 3 * OWN - OWN // 4  # two whole copies, and most of a third
 
 

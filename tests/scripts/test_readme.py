@@ -63,7 +63,7 @@ def test_the_readme_is_read_in_one_sitting_and_shows_an_answer_first() -> None:
     assert len(text.encode()) <= MOST_BYTES
     first_screen = "\n".join(text.splitlines()[:20])
     assert "$ python -m scripts.detect song.mp3" in first_screen
-    assert re.search(r"^[◆●?–] \w+ +\d\.\d\d +[\d.]+  song\.mp3$", first_screen, re.MULTILINE)
+    assert re.search(r"^[◆●?–] \w+ +\d\.\d\d +[\d.]+ +[\d.]+ +[\d.]+  song\.mp3$", first_screen, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

@@ -320,10 +320,11 @@ def test_what_breaks_most_is_named_and_nothing_that_breaks_is_called_steady(resu
     changed = copy.deepcopy(results)
     lines = changed["robustness"]["models"][changed["best"]]
     lines[0] |= {"auc": 1.0, "false_positive_rate": 0.05, "false_negative_rate": 0.05}
-    accused = {"false_positive_rate": 0.4, "false_positive_interval": (0.2, 0.6)}
+    accused = {"false_positive_rate": 0.4, "false_positive_interval": (0.2, 0.6), "false_positive_p": 0.02}
     missed = {"false_negative_rate": 0.9, "false_negative_interval": (0.7, 1.0), "false_positive_rate": 0.1}
     lines[1] |= {"auc": 0.99, "auc_change": -0.01, "auc_change_interval": (-0.015, 0.0)} | accused
-    lines[2] |= {"auc": 0.61, "auc_change": -0.39, "auc_change_interval": (-0.5, -0.3)} | missed
+    missed |= {"false_negative_p": 0.02, "false_positive_p": 0.2}
+    lines[2] |= {"auc": 0.61, "auc_change": -0.39, "auc_change_interval": (-0.5, -0.3), "auc_change_p": 0.02} | missed
     said = summary(changed)
     steady = next(s for s in said["may"] if "at most 0.02 of AUC" in s)
     assert steady.endswith("1 of 2 changes cost it at most 0.02 of AUC, by the whole interval: mp3 64 kbit/s.")
@@ -331,6 +332,9 @@ def test_what_breaks_most_is_named_and_nothing_that_breaks_is_called_steady(resu
     assert "noise 20 dB SNR its AUC" in degraded[0]
     assert "mp3 64 kbit/s 40% [" in degraded[1]
     assert "noise 20 dB SNR 90% [" in degraded[2]
+    lines[2] |= {"auc_change_p": 0.03, "false_negative_p": 0.03}  # the worst of two has two chances to be so by luck
+    lines[1] |= {"false_positive_p": 0.03}
+    assert not [s for s in summary(changed)["may_not"] if "degraded" in s]
 
 
 def test_nothing_is_said_against_a_detector_without_evidence(results: dict[str, Any]) -> None:
@@ -349,19 +353,21 @@ def test_nothing_is_said_against_a_detector_without_evidence(results: dict[str, 
         assert not any(claim in sentence for sentence in said["may_not"]), claim
 
 
-def test_a_rival_is_better_equal_or_worse_by_the_interval_seen_from_the_best(results: dict[str, Any]) -> None:
+def test_a_rival_is_better_equal_or_worse_by_the_paired_test_seen_from_the_best(results: dict[str, Any]) -> None:
     changed = copy.deepcopy(results)
     changed["best"] = "hybrid"
     others = [name for name in DETECTORS if name != "hybrid"]
     for pair in changed["comparisons"]:
         if "hybrid" in (pair["first"], pair["second"]):
             other = pair["second"] if pair["first"] == "hybrid" else pair["first"]
-            gain = {others[0]: (0.1, 0.2), others[1]: (-0.2, -0.1)}.get(other, (-0.1, 0.1))
-            low, high = gain if pair["first"] == "hybrid" else (-gain[1], -gain[0])
-            pair["roc_auc"] |= {"low": low, "high": high}
+            gain, p_value = {others[0]: (0.1, 0.01), others[1]: (-0.1, 0.01)}.get(other, (0.1, 0.02))
+            value = gain if pair["first"] == "hybrid" else -gain
+            pair["roc_auc"] |= {"value": value, "low": value - 0.05, "high": value + 0.05, "p_value": p_value}
     said = summary(changed)
     assert any(f"higher than that of {DETECTORS[others[0]]}." in s for s in said["may"])
     assert any(f"the AUC of {DETECTORS[others[1]]} is higher" in s for s in said["may_not"])
+    equal = next(s for s in said["may_not"] if "cannot be told from" in s)
+    assert all(DETECTORS[name] in equal for name in others[2:]), "p = .02 is no claim for the third of five"
 
 
 def test_additions_are_marked_and_the_prescribed_four_are_not() -> None:
