@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ Array = npt.NDArray[Any]
 
 MAX_ARRAY_BYTES = 64 * 2**30  # an archive that claims more is refused before anything is allocated
 _PARTIAL = ".partial"
+_ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")  # a byte of no UTF-8 character, as Python escapes it
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what makes a spreadsheet calculate
 
 
@@ -132,6 +134,22 @@ def harmless(text: str) -> str:
     ("'=HYPERLINK(1)", 'song-1.wav')
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def readable(name: str) -> str:
+    r"""Return a name as text that can be shown, searched and put into an address: bytes that are not UTF-8 as escapes.
+
+    Examples
+    --------
+    >>> print(readable("\udcfcber.wav"), stored(readable("\udcfcber.wav")) == "\udcfcber.wav")
+    \xfcber.wav True
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def stored(name: str) -> str:
+    """Return a readable name as the disk and our tables have it."""
+    return _ESCAPED.sub(lambda escaped: chr(0xDC00 + int(escaped[1], 16)), name)
 
 
 def read_csv(path: Path, header: Sequence[str], remedy: str) -> list[dict[str, str]]:

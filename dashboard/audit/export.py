@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.artifacts import DETECTORS
-from core.storage import harmless
+from core.storage import harmless, stored
 from dashboard.reading.annotations import Annotation
 
 FACTS = ("path", "song", "source", "split", "label")
@@ -31,7 +31,7 @@ def as_csv(chosen: pd.DataFrame, said: Mapping[str, Sequence[Annotation]], model
     writer.writerow([*FACTS, *answers, "tags", "note", "who", "when", "model", "threshold"])
     for _, clip in chosen.iterrows():
         scores = [value for name in detectors for value in (f"{clip[f'p_{name}']:.6f}", clip[f"call_{name}"])]
-        facts = [harmless(str(clip[name])) for name in FACTS]
+        facts = [harmless(stored(str(clip[name]))) for name in FACTS]
         writer.writerow([*facts, *scores, *_words(said.get(clip["path"], ())), model, f"{threshold:.6g}"])
     return b"\xef\xbb\xbf" + text.getvalue().encode("utf-8", "surrogateescape")
 

@@ -11,6 +11,7 @@ from core.audio.containers import ACCEPTED, SUFFIXES
 from core.audio.upload import MAX_BYTES
 from core.config import Config
 from core.errors import AudioError, DetectorError, printable
+from core.storage import stored
 from core.verdict.answer import Verdict, Window
 from dashboard import components, selection
 from dashboard.detect import export, figures, models, near, session, words
@@ -55,7 +56,9 @@ def _examples(run: Run) -> None:
     """Offer clips of the run: the selected one, and a test clip of each class."""
     clips = near.clips_of(run)
     root = Path(run.read_description()[0]["root"])
-    offered = {title: path for title, path in examples(clips, selection.path()).items() if (root / path).is_file()}
+    offered = {
+        title: path for title, path in examples(clips, selection.path()).items() if (root / stored(path)).is_file()
+    }
     if not offered:
         st.caption("This run came without the sound of its clips: give it a sound of your own.")
         return

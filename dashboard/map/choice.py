@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.artifacts import Run
 from core.errors import printable
+from core.storage import stored
 from dashboard import selection
 from dashboard.drawing import theme
 from dashboard.sentences import SPLIT_NAMES
@@ -111,7 +112,7 @@ def export(chosen: pd.DataFrame, embedding: str) -> bytes:
     """Return clips as CSV: who they are, every score, and where they lie on the map."""
     scores = [name for name in chosen.columns if name.startswith(("p_", "call_"))]
     columns = chosen[["path", "label", "song", "source", "split", "native_rate", *scores, "x", "y"]]
-    return columns.assign(map=embedding).to_csv(index=False).encode("utf-8", "surrogateescape")
+    return stored(columns.assign(map=embedding).to_csv(index=False)).encode("utf-8", "surrogateescape")
 
 
 # Colours

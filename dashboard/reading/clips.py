@@ -82,7 +82,13 @@ def _read(run: Run, path: Path) -> pd.DataFrame:
         raise ArtifactError(path, "missing", run.remedy("evaluate"))
     try:
         text = dict.fromkeys(("path", "song", "source", "split", "label", "model", "prediction"), str)
-        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"probability": [""]})
+        return pd.read_csv(
+            path,
+            dtype=text,
+            keep_default_na=False,
+            na_values={"probability": [""]},
+            encoding_errors="backslashreplace",  # as `core.storage.readable`
+        )
     except (ValueError, UnicodeDecodeError) as error:
         raise ArtifactError(path, f"damaged ({printable(str(error))})", run.remedy("evaluate")) from error
 

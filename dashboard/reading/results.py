@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core import storage
 from core.artifacts import DETECTORS, LABELS, ROOT, SPLITS, Run
 from core.errors import ArtifactError
 from core.metrics.claims import Compared
@@ -284,7 +285,7 @@ def count(value: object) -> int:
 
 
 def text(value: object) -> str:
-    """Return a text, or raise ValueError."""
+    """Return a text, readable whatever bytes a name in it has, or raise ValueError."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")
-    return value
+    return storage.readable(value)

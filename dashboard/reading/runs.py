@@ -4,7 +4,7 @@ No model is loaded, and nothing that loads one is imported.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +13,7 @@ from core import storage
 from core.artifacts import SKIPPED_COLUMNS, Clip, Run, artifacts_folder, list_runs
 from core.errors import ArtifactError
 from core.pipeline import NAMES, PHASES
+from core.storage import readable
 from dashboard.reading.kept import kept
 from dashboard.reading.results import Results, number, parse, read_part, shown_path, text
 
@@ -71,13 +72,20 @@ def has_clip(run: Run, path: str) -> bool:
 
 @kept(lambda run: (run.clips_table,))
 def clips_by_path(run: Run) -> Mapping[str, Clip]:
-    """Return the rows of clips.csv in their order, by the clip's path, which is its id.
+    """Return the rows of clips.csv in their order, by the clip's path, which is its id; names are readable.
+
+    Here names of bytes that are not UTF-8 become text, once for all pages: tables, addresses, browsers and SQLite take
+    nothing else. `core.storage.stored` leads back to the file.
 
     Raises
     ------
     ArtifactError : it is missing or damaged.
     """
-    return {clip.path: clip for clip in run.read_clips()}
+    clips = [
+        replace(clip, path=readable(clip.path), group=readable(clip.group), source=readable(clip.source))
+        for clip in run.read_clips()
+    ]
+    return {clip.path: clip for clip in clips}
 
 
 def location(run: Run) -> str:
@@ -148,7 +156,8 @@ def _results(run: Run) -> Results:
 @kept(lambda run: (run.skipped_table,))
 def skipped(run: Run) -> Sequence[dict[str, str]]:
     """Return the files that were refused, with reason and explanation."""
-    return storage.read_csv(run.skipped_table, SKIPPED_COLUMNS, run.remedy("prepare"))
+    rows = storage.read_csv(run.skipped_table, SKIPPED_COLUMNS, run.remedy("prepare"))
+    return [{column: readable(cell) for column, cell in row.items()} for row in rows]
 
 
 def printed_figures(run: Run) -> list[Path]:

@@ -20,6 +20,7 @@ from core.audio.containers import FORMATS
 from core.audio.source import Header
 from core.config import Config
 from core.errors import ArtifactError, AudioError, printable
+from core.storage import stored
 from dashboard.reading.kept import kept
 from dashboard.reading.runs import clips_by_path
 
@@ -188,7 +189,7 @@ def _file(run: Run, path: str) -> Path:
         raise ArtifactError(run.clips_table, f"it lists no clip {printable(path)}", "Choose another clip")
     data, _, _ = run.read_description()
     root = Path(data["root"])
-    file = root / path
+    file = root / stored(path)
     if data["manifest"]:
         inside = not PurePath(path).is_absolute() and ".." not in PurePath(path).parts
     else:
