@@ -117,7 +117,7 @@ def detect(options: argparse.Namespace) -> int:
                 show(path, answer)
         for answer in failures:
             show(Path(answer["file"]), answer)
-        judged = zip(keys, files, strict=True)
+        judged = list(zip(keys, files, strict=True))  # for the JSON and once more for the CSV
         write(options, lambda: chain((relabelled(log.read(key), path) for key, path in judged), failures))
     finally:
         log.close()

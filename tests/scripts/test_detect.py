@@ -109,6 +109,7 @@ def test_a_probability_stands_beside_the_limits_that_it_was_judged_by_on_one_sca
     answers = json.loads((tmp_path / "out.json").read_text())
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert len(rows) == len(answers) == 4, (rows, [a["file"] for a in answers])
     for row, answer, line in zip(rows, answers, capsys.readouterr().out.splitlines()[1:], strict=True):
         assert row["scale"] == answer["scale"] == "calibrated"
         assert answer["limit_human"] == (band.low if band.low > 0 else None)
