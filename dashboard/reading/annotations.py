@@ -156,8 +156,8 @@ def _make_safe(connection: sqlite3.Connection) -> None:
 
 
 def _check_version(file: Path, connection: sqlite3.Connection) -> None:
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]  # first: another may make them now
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version not in (0, VERSION) or (version == 0 and tables):
         remedy = "Open it with the version that made it, or keep it under another name to begin a new one"
         raise ArtifactError(file, f"made by another version ({version})", remedy)
