@@ -7,7 +7,7 @@ errors      `DetectorError` and its kinds: path, problem, remedy
 progress    the bars
 machine     the processors and the memory a process has
 palette     the colours of the two classes, and the scales between them
-config      every setting, one default each
+config      every setting of a run, one default each (the bounds of uploads are in audio.upload)
 storage     atomic writes, arrays without pickle, hashes, locks
 device      CPU, CUDA, MPS
 artifacts   a run's files, by name; the names of splits, labels, detectors

@@ -24,7 +24,9 @@ HEADERS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print one row per model and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="names of runs that have been evaluated")
     try:
         runs = [open_run(name) for name in parser.parse_args(arguments).runs]

@@ -47,7 +47,9 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Make demo clips, run every phase on them and open the dashboard.")
+    parser = argparse.ArgumentParser(
+        prog="python scripts/demo.py", description="Make demo clips, run every phase on them and open the dashboard."
+    )
     parser.add_argument("--no-dashboard", action="store_true", help="stop when the results are there")
     parser.add_argument("--port", type=int, default=8501, help="the dashboard's port (default: %(default)s)")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # runs in the environment

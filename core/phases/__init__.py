@@ -1,5 +1,6 @@
-"""The steps of a run, in order. Each file has `run(run, config, fingerprint) -> Made` and is a command of its own.
+"""The steps of a run, in order. Each file has `run(run, config, fingerprint) -> Made` and is a command, too.
 
+`python -m core.phases.NAME` is the pipeline with this phase alone.
 `core.pipeline.PHASES` lists them; prepare, whose input are the clips themselves, is given their listing as well.
 
 phase        `Made`: what a phase says it made

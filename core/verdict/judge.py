@@ -184,7 +184,9 @@ class Judge:
 
     def _answer(self, batch: Sequence[Step]) -> None:
         """Add what the detectors and the scope say of each window to its file's answers."""
-        windows = [step for step in batch if step.start is not None and not _failed(step)]
+        for step in batch:
+            _note_failure(step)
+        windows = [step for step in batch if step.start is not None and step.hearing.error is None]
         seen = [step.seen.result() for step in windows if step.seen]
         try:
             rows = iter(self._probabilities(seen) if seen else ())
@@ -265,12 +267,11 @@ class Judge:
         return tuple(windows)
 
 
-def _failed(step: Step) -> bool:
-    """Whether a window's file has failed, or fails because this window cannot be made into what models read."""
+def _note_failure(step: Step) -> None:
+    """Let a file fail when one of its windows cannot be made into what models read."""
     error = step.seen.exception() if step.seen else None
     if isinstance(error, Exception):
         step.hearing.error = step.hearing.error or error
-    return step.hearing.error is not None
 
 
 def _with(rule: Rule, config: DetectConfig, longest: float) -> Rule:

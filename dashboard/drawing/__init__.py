@@ -5,5 +5,5 @@ row_charts  charts in rows, as HTML
 planes      pictures on two axes, as HTML
 pictures    spectrograms, dots and lines, as PNG and SVG
 tables      tables, as HTML
-player      the player with its playhead over the spectrogram
+player    the player with its playhead: looks in player.css, behaviour in player.js
 """
