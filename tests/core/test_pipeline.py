@@ -19,8 +19,9 @@ from transformers import ASTConfig, ASTModel
 
 from core import storage
 from core.artifacts import DETECTORS, ROOT, SPLITS, PhaseRecord, Run
-from core.config import Config, SplitConfig, with_settings
-from core.data.places import Candidate, Place
+from core.config import Config, with_settings
+from core.data.places import Place
+from core.data.search import Search, search
 from core.data.splits import missing_sources, split_songs
 from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
 from core.evaluation.attention import attention_sentences
@@ -315,18 +316,17 @@ def test_the_list_of_phases_loads_no_phase_and_none_of_their_libraries() -> None
 def test_the_clips_are_listed_once_however_many_ask_for_them(
     demo_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed: list[Path] = []
-    candidates = Place.candidates
+    searched: list[Path] = []
 
-    def counted(place: Place, config: SplitConfig) -> list[Candidate]:
-        listed.append(place.root)
-        return candidates(place, config)
+    def counted(folder: Path) -> Search:
+        searched.append(folder)
+        return search(folder)
 
-    monkeypatch.setattr(Place, "candidates", counted)
+    monkeypatch.setattr("core.data.places.search", counted)
     config = small_config("audit.leave_out=synthlab")
     for times in (1, 2):  # made, then found up to date
         execute(Run(tmp_path / "run"), config, demo_place, only=["prepare"])
-        assert len(listed) == times
+        assert searched == times * [demo_place.root / demo_place.human, demo_place.root / demo_place.ai]
 
 
 def test_a_record_that_names_files_outside_the_run_is_none_of_ours(copy: Run, tmp_path: Path) -> None:
