@@ -34,6 +34,10 @@ class AudioError(DetectorError):
         self.code = code
 
 
+# Codes of refusals whose cause lies outside the file and may be gone the next time: such files are asked again.
+PASSING = frozenset({"path", "memory", "crashed", "too_slow", "unexpected"})
+
+
 class ArtifactError(DetectorError):
     """A file of a run is missing, damaged, or was made by something else."""
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from core.errors import DataError, ResourceError
+from core.errors import PASSING, DataError, ResourceError
 
 SYNC_EVERY = 32  # answers that a loss of power can cost; a killed process costs none
 _BEGINNING = b'{"path": '  # of every line
@@ -32,6 +32,8 @@ def key_of(path: Path) -> Key:
 
 class Log:
     """The answers so far, on disk; in memory only where each of them stands.
+
+    A file whose cause of failure may be gone by now, such as missing rights, counts as not answered in an earlier scan.
 
     Raises
     ------
@@ -92,21 +94,24 @@ class Log:
             if not line.startswith(_BEGINNING[: len(line)]):
                 raise self._foreign("it is no record of a scan")
             if line.endswith(b"\n"):
-                self._places[self._key(line)] = place
+                key, code = self._read(line)
+                if code not in PASSING:
+                    self._places[key] = place
                 end = place + len(line)
             place += len(line)
         self._file.truncate(end)
 
-    def _key(self, line: bytes) -> Key:
+    def _read(self, line: bytes) -> tuple[Key, str]:
+        """Return whose answer a line holds, and the code of its error, empty for a verdict."""
         try:
             value = json.loads(line)
             key = Key(str(value["path"]), int(value["size"]), int(value["mtime_ns"]))
-            run = value["run"]
-        except (ValueError, KeyError, TypeError) as error:
+            run, code = value["run"], str(value["answer"].get("error", {}).get("code", ""))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._foreign("it is no record of a scan") from error
         if run != self._fingerprint:
             raise self._foreign("its answers were given by another run")
-        return key
+        return key, code
 
     def _foreign(self, problem: str) -> DataError:
         return DataError(self.path, problem, "Name another file for --resume")

@@ -20,6 +20,7 @@ from core import errors
 from core.artifacts import DETECTORS, ROOT, Run
 from core.data.places import Place
 from core.errors import DataError
+from core.verdict.judge import failure
 from core.verdict.rule import read_rule
 from core.verdict.run import run_facts
 from scripts.detect import command as detect
@@ -309,6 +310,25 @@ def test_a_changed_file_is_asked_again(finished: Run, clips: Path, tmp_path: Pat
     os.utime(clips / "0.wav", ns=(1, 1))
     run_detect(clips, "--resume", log)
     assert lines(log) == 5
+
+
+@pytest.mark.parametrize("code", ["path", "memory", "crashed", "too_slow", "unexpected"])
+def test_an_error_that_may_pass_is_asked_again_and_a_lasting_one_is_not(tmp_path: Path, code: str) -> None:
+    passing, lasting = key_of(tmp_path / "a.wav"), key_of(tmp_path / "b.wav")
+    earlier = Log(tmp_path / "scan.jsonl", "f")
+    earlier.add(passing, failure("a.wav", code, "cannot be opened", "Check the permissions"))
+    earlier.add(lasting, failure("b.wav", "unrecognised_type", "is no sound", "Name a sound file"))
+    assert passing in earlier, "within a scan it is answered"
+    earlier.close()
+    later = Log(tmp_path / "scan.jsonl", "f")
+    assert passing not in later
+    assert lasting in later
+    later.add(passing, {"file": "a.wav", "call": "human"})
+    assert later.read(passing)["call"] == "human"
+    later.close()
+    last = Log(tmp_path / "scan.jsonl", "f")
+    assert last.read(passing)["call"] == "human"
+    last.close()
 
 
 def test_a_line_that_a_kill_left_half_written_is_forgotten(tmp_path: Path) -> None:
