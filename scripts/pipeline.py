@@ -5,6 +5,7 @@ python -m scripts.pipeline run --manifest clips.csv --run mine
 python -m scripts.pipeline run --run mine                       go on, or check that nothing is left to do
 python -m scripts.pipeline run --run mine --only evaluate       one phase
 python -m scripts.pipeline run --run mine --set baselines.cnn.epochs=80
+python -m scripts.pipeline run --human A --ai B --run mine --replace   other clips in the place of the run's own
 python -m scripts.pipeline plan --run mine                      what is done, what would run, how long it takes
 """
 
@@ -58,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     run = commands.choices["run"]
     run.add_argument("--only", nargs="+", default=[], choices=NAMES, metavar="PHASE", help=f"of {', '.join(NAMES)}")
     run.add_argument("--force", nargs="+", default=[], choices=NAMES, metavar="PHASE", help="run again although done")
+    run.add_argument(
+        "--replace", action="store_true", help="let other clips take the place of those the run was made of"
+    )
     return top
 
 
@@ -74,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "plan":
             print_plan(run, config, place)
         else:
+            if not options.replace:
+                check_same_clips(run, place)
             execute(run, config, place, only=options.only, force=options.force, demo=demo)
             if not options.only or "evaluate" in options.only:
                 print_results(run)
@@ -110,6 +116,32 @@ def work_of(options: argparse.Namespace, run: Run) -> tuple[Place, Config, bool]
     if not known:
         raise ConfigError(f"--run {run.name}", "there is no such run yet", "Start it with --human DIR --ai DIR")
     return place_of(data), config, demo
+
+
+def check_same_clips(run: Run, place: Place) -> None:
+    """Refuse to make a run of other clips than those it was made of.
+
+    Raises
+    ------
+    ConfigError : the run has prepared clips of another place; the sentence names what differs.
+    """
+    if run.read_record("prepare") is None:
+        return
+    try:
+        known = place_of(run.read_description()[0])
+    except ArtifactError:  # nobody can tell; whoever names the clips again mends it
+        return
+    before, now = locations(known), locations(place)
+    changed = [f"{name} was {before[name]}, now {now[name]}" for name in now if before[name] != now[name]]
+    if changed:
+        remedy = "Choose another name for a new run, or add --replace to make this one anew"
+        raise ConfigError(f"--run {run.name}", f"it was made of other clips: {printable('; '.join(changed))}", remedy)
+
+
+def locations(place: Place) -> dict[str, str]:
+    """Return where a place's clips are, by the option that names it."""
+    named = {"--human": place.human, "--ai": place.ai, "--manifest": place.manifest}
+    return {option: str(place.root / path) if path else "nothing" for option, path in named.items()}
 
 
 def print_plan(run: Run, config: Config, place: Place) -> None:
