@@ -37,7 +37,7 @@ class PhaseState:
 
 
 def runs() -> list[Run]:
-    """Return every run, newest first.
+    """Return every run, newest first; those in which nothing has ended yet come last.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def runs() -> list[Run]:
             "Run `python scripts/demo.py` for a demo on made-up clips, or "
             "`python -m scripts.pipeline run --human DIR --ai DIR --run NAME` on your own",
         )
-    return started
+    return sorted(started, key=lambda run: not any(phase.done for phase in phases(run)))
 
 
 def current_run() -> Run:
