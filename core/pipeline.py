@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from core import storage
-from core.artifacts import PhaseRecord, Run
+from core.artifacts import SKIPPED_COLUMNS, PhaseRecord, Run
 from core.config import Config
 from core.data.places import Listing, Place, check_sources
-from core.errors import ArtifactError, ConfigError
+from core.data.splits import check_enough_songs
+from core.errors import PASSING, ArtifactError, ConfigError, printable
 from core.machine import peak_memory_mb
 
 log = logging.getLogger(__name__)
@@ -173,6 +174,8 @@ def status(phase: Phase, run: Run, config: Config, listing: Listing) -> Status:
     if damaged:
         names = ", ".join(run.relative(path) for path in damaged)
         return Status(phase, False, f"missing or damaged: {names}", tuple(damaged))
+    if phase.lists_clips and (readable := _readable_now(run, listing)):
+        return Status(phase, False, f"can be read now: {', '.join(map(printable, readable))}")
     return Status(phase, True, f"up to date, made {record.finished}")
 
 
@@ -189,6 +192,22 @@ def _inputs(phase: Phase, run: Run) -> dict[str, str]:
     records = [record for name in phase.needs if (record := run.read_record(name))]
     made = {name: digest for record in records for name, digest in record.outputs.items()}
     return {name: made.get(name, "") for name in (run.relative(path) for path in phase.reads(run))}
+
+
+def _readable_now(run: Run, listing: Listing) -> list[str]:
+    """Return the files that were skipped because they could not be opened, and now can be."""
+    rows = storage.read_csv(run.skipped_table, SKIPPED_COLUMNS, run.remedy("prepare"))
+    return [row["path"] for row in rows if row["reason"] in PASSING and _opens(listing.root / row["path"])]
+
+
+def _opens(path: Path) -> bool:
+    try:
+        if not path.is_file():  # opening a pipe could wait for ever
+            return False
+        with path.open("rb", buffering=0) as file:
+            return bool(file.read(1))
+    except (OSError, ValueError):
+        return False
 
 
 def _is_whole(path: Path, digest: str) -> bool:
@@ -228,13 +247,15 @@ def execute(
         if len(selected) == len(PHASES):
             storage.sweep(run.folder)
         listing = place.listing(config.split)  # once: with many clips it takes a while
-        for name in force:
-            _forget(run, phase_named(name))
         for phase in PHASES:
             if phase.name in needed:
                 _require(run, status(phase, run, config, listing))
         if config.audit.leave_out and config.audit.leave_out != "all":
             check_sources(config.audit.leave_out, {clip.source for clip in listing.candidates})
+        check_enough_songs([clip.label for clip in listing.candidates], [clip.group for clip in listing.candidates])
+        # All is checked: only now may what a run holds be deleted, and its description be another one.
+        for name in force:
+            _forget(run, phase_named(name))
         run.write_description(place.to_dict(), config, demo=demo)
         for phase in selected:
             _execute_phase(run, config, listing, phase)

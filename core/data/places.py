@@ -90,10 +90,10 @@ def place_of(values: Mapping[str, Any]) -> Place:
 
 
 def _size_and_change(path: Path) -> tuple[int | None, int | None]:
-    """Return bytes and time of change in nanoseconds; of a file that cannot be asked, that neither is known."""
+    """Return bytes and time of change in nanoseconds, of a link its target's; both None where there is no such file."""
     try:
-        status = path.lstat()
-    except OSError:
+        status = path.stat()
+    except (OSError, ValueError):
         return None, None
     return status.st_size, status.st_mtime_ns
 

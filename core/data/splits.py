@@ -85,10 +85,10 @@ def _home_stratum(labels: Sequence[int], groups: Sequence[str], sources: Sequenc
     return {group: min(count.items(), key=lambda item: (-item[1], item[0]))[0] for group, count in votes.items()}
 
 
-def check_groups(labels: Sequence[int], groups: Sequence[str], config: SplitConfig) -> None:
-    """Refuse what cannot be split honestly: a class missing, too few songs, or one song that is half a class."""
+def check_enough_songs(labels: Sequence[int], groups: Sequence[str]) -> None:
+    """Refuse a class that is missing or has too few songs for three splits; what holds for files holds for clips."""
     for label, name in enumerate(LABELS):
-        sizes = Counter(group for group, other in zip(groups, labels, strict=True) if other == label)
+        sizes = _clips_by_song(labels, groups, label)
         if not sizes:
             raise DataError("data", f"there is no usable {name} clip", "Give clips of both classes")
         if len(sizes) < len(SPLITS):
@@ -97,6 +97,13 @@ def check_groups(labels: Sequence[int], groups: Sequence[str], config: SplitConf
                 f"the {sum(sizes.values())} {name} clips come from {len(sizes)} song(s); three splits need three songs",
                 "Add songs, or check that the file names tell songs apart (--group-pattern)",
             )
+
+
+def check_groups(labels: Sequence[int], groups: Sequence[str], config: SplitConfig) -> None:
+    """Refuse what cannot be split honestly: a class missing, too few songs, or one song that is half a class."""
+    check_enough_songs(labels, groups)
+    for label, name in enumerate(LABELS):
+        sizes = _clips_by_song(labels, groups, label)
         largest, count = sizes.most_common(1)[0]
         if count > config.max_group_share * sum(sizes.values()):
             raise DataError(
@@ -104,6 +111,10 @@ def check_groups(labels: Sequence[int], groups: Sequence[str], config: SplitConf
                 f"the song {printable(largest)!r} holds {count} of {sum(sizes.values())} {name} clips",
                 "Check that the file names tell songs apart (--group-pattern), or raise split.max_group_share",
             )
+
+
+def _clips_by_song(labels: Sequence[int], groups: Sequence[str], label: int) -> Counter[str]:
+    return Counter(group for group, other in zip(groups, labels, strict=True) if other == label)
 
 
 def check_split(labels: Sequence[int], groups: Sequence[str], splits: Sequence[str]) -> None:

@@ -19,15 +19,17 @@ from transformers import ASTConfig, ASTModel
 
 from core import storage
 from core.artifacts import DETECTORS, ROOT, SPLITS, PhaseRecord, Run
-from core.config import Config, with_settings
-from core.data.places import Place
+from core.audio.clips import ClipAudio, read_clip
+from core.config import AudioConfig, Config, SplitConfig, with_settings
+from core.data.places import Place, manifest, place_of
 from core.data.search import Search, search
 from core.data.splits import missing_sources, split_songs
-from core.errors import ArtifactError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
+from core.errors import ArtifactError, AudioError, ConfigError, DataError, DetectorError, ResourceError, WeightsError
 from core.evaluation.attention import attention_sentences
 from core.evaluation.detectors import comparison_table
 from core.features.fine_axes import SIZE
 from core.models.transformer import Encoder
+from core.phases import prepare
 from core.phases.prepare import bytes_needed
 from core.pipeline import NAMES, PHASES, execute, statuses
 from core.training import checkpoints
@@ -190,6 +192,47 @@ def test_a_second_run_does_nothing(copy: Run, demo_place: Place, caplog: pytest.
     execute(copy, small_config(), demo_place)
     assert ran(caplog) == []
     assert sum("skipped" in message for message in caplog.messages) == len(PHASES)
+    assert hashes(copy) == before
+
+
+def test_a_clip_that_could_not_be_opened_is_read_as_soon_as_it_can_be(
+    demo_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights, unlike contents, leave no trace in size and time of change."""
+    locked, run = sorted(demo_place.root.rglob("*.wav"))[0], Run(tmp_path / "run")
+
+    def refuse(path: Path, config: AudioConfig) -> ClipAudio:
+        if path == locked:
+            raise AudioError(path, "path", "cannot be opened (Permission denied)", "Check the permissions")
+        return read_clip(path, config)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "read_clip", refuse)
+        execute(run, small_config(), demo_place, only=["prepare"])
+    assert len(run.read_clips()) == 47
+    state = statuses(run, small_config(), demo_place.listing(SplitConfig()))[0]
+    assert state.reason == f"can be read now: {demo_place.listing(SplitConfig()).name(locked)}"
+    execute(run, small_config(), demo_place, only=["prepare"])
+    assert len(run.read_clips()) == 48
+    assert statuses(run, small_config(), demo_place.listing(SplitConfig()))[0].valid
+
+
+def test_a_command_that_is_refused_leaves_the_run_as_it_was(copy: Run, demo_place: Place, tmp_path: Path) -> None:
+    before, description = hashes(copy), copy.description.read_bytes()
+    humans = tmp_path / "humans.csv"
+    human = demo_place.root / demo_place.human
+    rows = [f"{path.name},human,{path.stem}," for path in sorted(human.glob("*.wav"))]
+    shutil.copytree(human, tmp_path, dirs_exist_ok=True)
+    humans.write_text("\n".join(["path,label,group,source", *rows]), encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    for place in (manifest(humans), Place(tmp_path, demo_place.human, "empty"), Place(tmp_path, "gone", "empty")):
+        with pytest.raises(DataError):
+            execute(copy, small_config(), place, force=["baselines"])
+        assert copy.description.read_bytes() == description
+    changed = with_settings(small_config(), ["audit.leave_out=nobody"])
+    with pytest.raises(ConfigError):
+        execute(copy, changed, demo_place, force=["baselines"])
+    assert copy.description.read_bytes() == description
     assert hashes(copy) == before
 
 
@@ -441,10 +484,11 @@ def test_a_bad_file_is_skipped_with_its_reason_and_stops_nothing(demo_place: Pla
 def test_no_usable_clip_at_all_is_one_sentence(tmp_path: Path) -> None:
     for name in ("h", "a"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "x.wav").write_text("no")
-    with pytest.raises(DataError, match=r"none of the 2 files is usable.*skipped\.csv"):
+        for song in ("waltz", "polka", "tango"):
+            (tmp_path / name / f"{song}.wav").write_text("no")
+    with pytest.raises(DataError, match=r"none of the 6 files is usable.*skipped\.csv"):
         execute(Run(tmp_path / "run"), small_config(), Place(tmp_path, "h", "a"), only=["prepare"])
-    assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 3
+    assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 7
 
 
 def test_a_full_disk_is_noticed_before_any_work(
@@ -513,6 +557,22 @@ def test_the_command_goes_on_by_the_runs_name_alone(
     printed = capsys.readouterr().out
     assert "ROC_AUC" in printed
     assert "Small Audio Spectrogram Transformer, trained from scratch" in printed
+
+
+def test_other_clips_take_an_old_runs_place_only_when_asked_to(
+    copy: Run, demo_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMD_ARTIFACTS", str(copy.folder.parent))
+    before, other = hashes(copy), tmp_path / "other"
+    shutil.copytree(demo_place.root / demo_place.human, other)
+    arguments = ["run", "--run", copy.name, "--human", str(other), "--ai", str(demo_place.root / demo_place.ai)]
+    with pytest.raises(SystemExit, match=r"made of other clips: --human was .*, now .*other\..*--replace") as caught:
+        command.main(arguments)
+    assert "--ai was" not in str(caught.value.code)
+    assert hashes(copy) == before
+    assert command.main([*arguments, "--replace", "--only", "prepare"]) == 0
+    place = place_of(copy.read_description()[0])
+    assert place.root / place.human == other
 
 
 @pytest.mark.parametrize(

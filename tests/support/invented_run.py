@@ -219,7 +219,8 @@ def _invent(artifacts: Path, only: tuple[str, ...], invention: Invention, demo: 
     data = artifacts.parent / "data"
     for folder in ("human", "ai"):
         (data / folder).mkdir(parents=True, exist_ok=True)
-        (data / folder / "song_1.wav").touch()
+        for song in ("waltz", "polka", "tango"):  # as many as three splits need
+            (data / folder / f"{song}.wav").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SMD_ARTIFACTS", str(artifacts))
         for module in (prepare, autoencoder, transformer, baselines, hybrid, audit, explain):
