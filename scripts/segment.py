@@ -7,15 +7,16 @@ song.mp3 becomes song_seg1.flac, song_seg2.flac, ... at the song's own sample ra
 true part of its song. Folders under SRC are kept. A tail shorter than a clip is left out, unless it is the whole song;
 silent pieces are left out too, and the others keep their numbers. A song that cannot be read is listed with the reason
 in skipped.csv, as is all that was passed over: types that are not read, hidden folders, links to folders; the rest goes
-on. Clips already there are kept: run the same command again to go on after an interruption, and use another folder for
-another length.
+on. Clips already there are kept: run the same command again to go on after an interruption. cuts.csv remembers what
+they were cut from: where a song has changed since, or another length is asked for, nothing is cut and a song is named.
 """
 
 import argparse
+import glob
 import io
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,8 +29,10 @@ from core.audio.clips import is_silent
 from core.audio.source import Waveform, open_audio
 from core.config import AudioConfig, Config, with_settings
 from core.data.search import Rest, Search, check_holds_sound, search
-from core.errors import AudioError, DataError, DetectorError
-from core.storage import write_atomic, write_csv
+from core.errors import AudioError, DataError, DetectorError, printable
+from core.storage import read_csv, write_atomic, write_csv
+
+CUT_COLUMNS = ("path", "bytes", "changed_ns", "seconds")  # what a song's clips were cut from
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,41 @@ def pieces(blocks: Iterable[Waveform], rate: int, config: AudioConfig) -> Iterat
         yield tail
 
 
+def check_unchanged(stems: Mapping[Path, Path], out: Path, config: AudioConfig) -> None:
+    """Remember in `out`/cuts.csv what the clips are cut from, and compare that with what those there were cut from.
+
+    Raises
+    ------
+    DataError : a song that has clips there was another file then, or was cut to another length.
+    """
+    table = out / "cuts.csv"
+    known = {row["path"]: row for row in read_csv(table, CUT_COLUMNS, "Delete it")} if table.exists() else {}
+    rows = {str(song.absolute()): _cut_from(song, config) for song in stems}
+    changed = [
+        song
+        for song, stem in stems.items()
+        if (path := str(song.absolute())) in known and known[path] != rows[path] and _has_clips(out / stem)
+    ]
+    if changed:
+        problem = f"the clips of {len(changed)} songs were cut from other files or to another length, as {changed[0]}"
+        raise DataError(out, printable(problem), "Name another folder, or delete these clips to cut them again")
+    write_csv(table, CUT_COLUMNS, [list(row.values()) for row in (known | rows).values()])
+
+
+def _cut_from(song: Path, config: AudioConfig) -> dict[str, str]:
+    try:
+        facts = song.stat()
+        size, changed = str(facts.st_size), str(facts.st_mtime_ns)
+    except (OSError, ValueError):
+        size = changed = ""
+    values = (str(song.absolute()), size, changed, f"{config.seconds:g}")
+    return dict(zip(CUT_COLUMNS, values, strict=True))
+
+
+def _has_clips(stem: Path) -> bool:
+    return any(stem.parent.glob(f"{glob.escape(stem.name)}_seg*.flac"))
+
+
 def write_flac(path: Path, piece: Waveform, rate: int) -> None:
     """Write a piece, (frames, channels) in [-1, 1], as 16-bit FLAC, whole or not at all."""
     encoded = io.BytesIO()
@@ -114,6 +152,7 @@ def cut_all(
 ) -> dict[Path, Outcome]:
     """Cut every song found in `source`, list what was skipped in `out`/skipped.csv, and say what became of each."""
     stems = clip_stems(inside.files, source)
+    check_unchanged(stems, out, config)
     progress = tqdm(stems.items(), unit="song", disable=None)
     outcomes = {song: cut_song(song, out / stem, config, limit) for song, stem in progress}
     skipped = [(song, outcome.reason) for song, outcome in outcomes.items() if outcome.reason]

@@ -159,6 +159,23 @@ def test_running_again_goes_on_where_it_stopped(songs: Path, cut: Cut, tmp_path:
     assert len(clips(tmp_path)) == 3
 
 
+def test_clips_of_another_length_or_of_a_replaced_song_are_never_taken_for_these(
+    songs: Path, cut: Cut, tmp_path: Path
+) -> None:
+    song = put(songs / "song [live].wav", 12.0)
+    cut()
+    before = {path: path.read_bytes() for path in (tmp_path / "clips").rglob("*")}
+    with pytest.raises(SystemExit, match=r"clips of 1 songs .*song \[live\]\.wav.*another folder"):
+        cut("--seconds", "3")
+    put(song, 17.0)
+    with pytest.raises(SystemExit, match="cut from other files"):
+        cut()
+    assert {path: path.read_bytes() for path in (tmp_path / "clips").rglob("*")} == before
+    for clip in (tmp_path / "clips").glob("*.flac"):
+        clip.unlink()
+    assert "3 clips written" in cut()
+
+
 def test_clips_inside_the_song_folder_are_not_cut_again(songs: Path, tmp_path: Path) -> None:
     put(songs / "song.wav", 5.0)
     for _ in range(2):
