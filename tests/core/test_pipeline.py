@@ -144,8 +144,7 @@ def test_results_are_those_of_the_predictions_over_the_whole_split(finished: Run
         assert scores["n"] == len(of_model)
         assert scores["accuracy"] == pytest.approx(np.mean([row["label"] == row["prediction"] for row in of_model]))
         assert scores["roc_auc"] == pytest.approx(roc_auc_score(labels, probabilities))
-        low, high = scores["intervals"]["roc_auc"]
-        assert low <= scores["roc_auc"] <= high
+        assert scores["intervals"]["roc_auc"] is None  # of the few songs that a small run tests
 
 
 def test_the_table_is_sorted_by_accuracy_and_equals_the_results(finished: Run) -> None:
