@@ -118,7 +118,7 @@ def is_silent(waveform: Waveform, config: AudioConfig) -> bool:
 
 def silence(source: Source, config: AudioConfig, remedy: str) -> AudioError:
     """Return why nothing was heard: there is no sound, or there is none left when the channels are mixed."""
-    if source.cancelled:
+    if source.channels_cancel:
         problem = "is silent when its channels are mixed to one, since they cancel each other"
         return AudioError(source.path, "cancelled", problem, "Turn one channel over, or keep one of them")
     return AudioError(source.path, "silence", f"is silent (quieter than {config.silence_dbfs:g} dBFS)", remedy)

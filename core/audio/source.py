@@ -70,7 +70,7 @@ class Source:
         self.path = path
         self.header = header
         self.truncated = "truncated" in header.warnings
-        self.cancelled = False  # whether channels were heard that leave nothing when they are mixed
+        self.channels_cancel = False  # whether channels were heard that leave nothing when they are mixed
         self._sound = sounds[0]()
         self._following = iter(sounds[1:])  # of a chain, each opened when the one before has ended
         self._config = config
@@ -139,7 +139,7 @@ class Source:
         mono = _mono(block, full_scale)
         if block.shape[1] > 1 and is_quiet(mono, self._config.silence_dbfs):
             left = _mono(block[:, :1], full_scale)
-            self.cancelled |= not is_quiet(left, self._config.silence_dbfs)
+            self.channels_cancel |= not is_quiet(left, self._config.silence_dbfs)
         return mono
 
     def _raw_blocks(self, dtype: Literal["float32", "int16"]) -> Iterator[Samples]:
@@ -234,11 +234,11 @@ def _unreadable(path: Path, error: Exception) -> AudioError:
 
 
 def _open_sound(raw: BinaryIO, path: Path, parts: Sequence[bytes | range] | None) -> sf.SoundFile:
-    """Hand the open file to libsndfile, or parts of it: by descriptor, so that it is the file that was judged."""
+    """Hand the open file to libsndfile, or a view of its parts: always the very file that was judged."""
     raw.seek(0)
     try:
         if parts is not None:
-            return sf.SoundFile(BufferedReader(View(raw.fileno(), parts), _BUFFER))
+            return sf.SoundFile(BufferedReader(View(raw, parts), _BUFFER))
         return sf.SoundFile(str(path) if sys.platform == "win32" else raw.fileno(), closefd=False)
     except (sf.SoundFileError, TypeError) as error:
         raise AudioError(path, "undecodable", "is damaged: its header cannot be read", RESAVE) from error

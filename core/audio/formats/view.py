@@ -4,23 +4,24 @@ import io
 import os
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import BinaryIO
 
 
 class View(io.RawIOBase):
     """Some stretches of an open file, and bytes of our own before or between them, as one seekable stream.
 
-    The file is read by its descriptor at given places, so it is the very file that was judged, and its own position
-    does not matter. Memory does not grow with the file.
+    It reads the file that it is given, so it is the very file that was judged, and goes to each place anew: whoever
+    else reads the file in between does no harm. Memory does not grow with the file.
 
     Parameters
     ----------
-    descriptor : of the file, which stays open for as long as the view is read.
+    raw : the file, unbuffered, which stays open for as long as the view is read.
     parts : bytes as they are, or a stretch of the file as `range(first, behind the last)`.
     """
 
-    def __init__(self, descriptor: int, parts: Sequence[bytes | range]) -> None:
+    def __init__(self, raw: BinaryIO, parts: Sequence[bytes | range]) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self._raw = raw
         self._parts = [part for part in parts if len(part)]
         self._ends = list(accumulate(len(part) for part in self._parts))
         self._position = 0
@@ -61,6 +62,10 @@ class View(io.RawIOBase):
         for part, end in zip(self._parts, self._ends, strict=True):
             if self._position < end:
                 here = part[self._position - begin :][:most]
-                return here if isinstance(here, bytes) else os.pread(self._descriptor, len(here), here.start)
+                return here if isinstance(here, bytes) else self._of_file(here)
             begin = end
         return b""
+
+    def _of_file(self, stretch: range) -> bytes:
+        self._raw.seek(stretch.start)
+        return self._raw.read(len(stretch))
